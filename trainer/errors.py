@@ -1,0 +1,5 @@
+"""The one error that the command line prints as a sentence instead of a traceback."""
+
+
+class UserError(Exception):
+    """Something the user can mend; the message says what is wrong and what to do, in one sentence."""

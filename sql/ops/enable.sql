@@ -1,0 +1,14 @@
+-- Switches ML scoring on, in effect for statements that start after the commit.
+-- Called by: operators, trainer demo. Calls: ml.change_setting. Reads: nothing. Writes: ml_settings.
+
+CREATE OR REPLACE FUNCTION ml.enable(p_reason text DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE sql
+SECURITY DEFINER
+SET search_path = ''
+AS $function$
+    SELECT ml.change_setting('enabled', 'true', p_reason)
+$function$;
+COMMENT ON FUNCTION ml.enable IS
+    'Switches ML scoring on, in effect for statements that start after the commit.';
+REVOKE ALL ON FUNCTION ml.enable FROM PUBLIC;

@@ -1,0 +1,104 @@
+-- Scores the named events in one set-based statement, with the features and the arithmetic of the row trigger.
+-- Called by: ml.backfill.
+-- Calls: ml.compute_event_features, ml.feature_array, ml.finish_score, ml.derived_columns, ml.with_scoring_record,
+--        ml_generated.features_<version>, ml_generated.score_<version>.
+-- Reads: pattern_events, ml.scoring_context. Writes: pattern_events (and so ml_predictions) when p_write.
+
+CREATE OR REPLACE FUNCTION ml.score_batch(p_ids uuid[], p_write boolean)
+RETURNS TABLE (reason text, events bigint)
+LANGUAGE plpgsql
+SET search_path = ''
+-- Compiling an expression this size for a batch costs more than running it.
+SET jit = off
+AS $function$
+DECLARE
+    v_context ml.scoring_context;
+BEGIN
+    SELECT * INTO v_context FROM ml.scoring_context;
+    RETURN QUERY EXECUTE pg_catalog.format($query$
+        WITH candidate AS MATERIALIZED (
+            SELECT
+                event.id,
+                event.rule_confidence,
+                event.ml_metadata,
+                ROW(
+                    event.symbol, event.timeframe, event.pattern_type,
+                    CASE WHEN NOT earlier.derived ? 'direction' THEN event.direction END,
+                    event.detected_at, event.start_at,
+                    CASE WHEN NOT earlier.derived ? 'entry_price' THEN event.entry_price END,
+                    CASE WHEN NOT earlier.derived ? 'target_price' THEN event.target_price END,
+                    CASE WHEN NOT earlier.derived ? 'stop_price' THEN event.stop_price END,
+                    CASE WHEN NOT earlier.derived ? 'support' THEN event.support END,
+                    CASE WHEN NOT earlier.derived ? 'resistance' THEN event.resistance END
+                )::ml.event_inputs AS given
+            FROM public.pattern_events AS event
+            CROSS JOIN LATERAL (
+                SELECT coalesce(event.ml_metadata #> '{scoring,derived}', '[]') AS derived
+            ) AS earlier
+            WHERE event.id = ANY ($1) AND event.model_version IS NULL
+        ),
+        featured AS MATERIALIZED (
+            SELECT candidate.*, computed.inputs, computed.features, computed.bar_ts, computed.reason
+            FROM candidate
+            CROSS JOIN LATERAL ml.compute_event_features(candidate.given) AS computed
+        ),
+        scored AS MATERIALIZED (
+            SELECT
+                featured.*,
+                CASE WHEN featured.reason IS NULL THEN ml.finish_score(
+                    $2, ml_generated.%1$I(ml_generated.%2$I(featured.features)), featured.rule_confidence
+                ) END AS score
+            FROM featured
+        ),
+        updated AS (
+            UPDATE public.pattern_events AS event
+            SET
+                direction = coalesce((scored.inputs).direction, event.direction),
+                entry_price = coalesce((scored.inputs).entry_price, event.entry_price),
+                target_price = coalesce((scored.inputs).target_price, event.target_price),
+                stop_price = coalesce((scored.inputs).stop_price, event.stop_price),
+                support = coalesce((scored.inputs).support, event.support),
+                resistance = coalesce((scored.inputs).resistance, event.resistance),
+                ml_features = pg_catalog.to_jsonb(scored.features),
+                ml_confidence_raw = (scored.score).ml_confidence_raw,
+                ml_confidence = (scored.score).ml_confidence,
+                blended_confidence = (scored.score).blended_confidence,
+                prediction_class = (scored.score).prediction_class,
+                model_version = %3$L,
+                ml_metadata = ml.with_scoring_record(event.ml_metadata, pg_catalog.jsonb_build_object(
+                    'prediction_id', pg_catalog.gen_random_uuid(),
+                    'event_id', event.id,
+                    'scored_at', pg_catalog.clock_timestamp(),
+                    'source', 'backfill',
+                    'role', 'champion',
+                    'arm', 'ml',
+                    'attempted_version', %3$L,
+                    'calibrator_version', ($2).calibrator_version,
+                    'bar_ts', scored.bar_ts,
+                    'derived', ml.derived_columns(scored.given, scored.inputs),
+                    'feature_hash', pg_catalog.encode(
+                        pg_catalog.sha256(pg_catalog.array_send(ml.feature_array(scored.features))), 'hex'),
+                    'cache_hit', false,
+                    'fallback_reason', (scored.score).fallback_reason,
+                    'error_sqlstate', NULL,
+                    'latency_us', NULL
+                ))
+            FROM scored
+            WHERE $3 AND event.id = scored.id AND (scored.score).ml_confidence IS NOT NULL
+            RETURNING event.id
+        )
+        SELECT
+            CASE
+                WHEN (scored.score).ml_confidence IS NOT NULL THEN 'scored'
+                ELSE coalesce(scored.reason, (scored.score).fallback_reason)
+            END,
+            pg_catalog.count(*)
+        FROM scored
+        GROUP BY 1
+    $query$, 'score_' || v_context.model_version, 'features_' || v_context.model_version, v_context.model_version)
+    USING p_ids, v_context, p_write;
+END
+$function$;
+COMMENT ON FUNCTION ml.score_batch IS
+    'Scores the named events in one set-based statement, with the features and the arithmetic of the row trigger.';
+REVOKE ALL ON FUNCTION ml.score_batch FROM PUBLIC;

@@ -1,0 +1,118 @@
+-- Detected chart patterns: created here, or adopted when the user already has the table.
+-- Called by: nothing. Calls: nothing. Reads: pg_catalog. Writes: ml.owned_objects.
+
+-- An adopted table keeps everything it has; whatever does not fit is said before anything is changed.
+DO $adoption$
+DECLARE
+    v_table regclass := to_regclass('public.pattern_events');
+    v_problems text[] := '{}';
+    v_column record;
+BEGIN
+    IF v_table IS NULL THEN
+        CREATE TABLE public.pattern_events (
+            id uuid NOT NULL DEFAULT gen_random_uuid(),
+            symbol text NOT NULL,
+            timeframe text NOT NULL,
+            pattern_type text NOT NULL,
+            detected_at timestamptz NOT NULL,
+            rule_confidence double precision NOT NULL,
+            CONSTRAINT pattern_events_pkey PRIMARY KEY (id)
+        );
+        v_table := 'public.pattern_events';
+        INSERT INTO ml.owned_objects (kind, name) VALUES ('table', 'pattern_events');
+    END IF;
+
+    SELECT v_problems || CASE
+        WHEN c.relkind = 'p' THEN 'it is partitioned: move the rows to a plain table'
+        WHEN c.relkind <> 'r' THEN 'it is not a plain table: rename it'
+    END INTO v_problems FROM pg_catalog.pg_class AS c WHERE c.oid = v_table;
+    v_problems := array_remove(v_problems, NULL);
+
+    IF NOT pg_catalog.pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = v_table), 'USAGE') THEN
+        v_problems := v_problems || format(
+            'role %s does not own it: run the migration as its owner', quote_ident(current_user));
+    END IF;
+
+    IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_index AS i
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = v_table AND i.indisunique AND i.indisvalid
+            AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = 'id'
+    ) THEN
+        v_problems := v_problems || 'it has no unique column id: add id uuid with a primary key or unique index'::text;
+    END IF;
+
+    FOR v_column IN
+        SELECT w.name, w.type, format_type(a.atttypid, NULL) AS actual
+        FROM (VALUES
+            ('id', 'uuid'), ('symbol', 'text'), ('timeframe', 'text'), ('pattern_type', 'text'),
+            ('direction', 'text'), ('detected_at', 'timestamp with time zone'),
+            ('start_at', 'timestamp with time zone'), ('entry_price', 'double precision'),
+            ('target_price', 'double precision'), ('stop_price', 'double precision'),
+            ('support', 'double precision'), ('resistance', 'double precision'),
+            ('rule_confidence', 'double precision'), ('status', 'text'), ('metadata', 'jsonb'),
+            ('snapshot_url', 'text'), ('outcome_label', 'text'), ('outcome_at', 'timestamp with time zone'),
+            ('realized_pnl', 'double precision'), ('max_drawdown', 'double precision'), ('label_source', 'text'),
+            ('data_quality_score', 'double precision'), ('used_for_training', 'boolean'),
+            ('training_split', 'text'), ('ml_features', 'jsonb'), ('ml_confidence_raw', 'double precision'),
+            ('ml_confidence', 'double precision'), ('blended_confidence', 'double precision'),
+            ('prediction_class', 'text'), ('model_version', 'text'), ('ml_metadata', 'jsonb')
+        ) AS w (name, type)
+        LEFT JOIN pg_catalog.pg_attribute AS a
+            ON a.attrelid = v_table AND a.attname = w.name AND NOT a.attisdropped
+    LOOP
+        IF v_column.actual IS NULL AND v_column.name <> 'id' AND v_problems = '{}' THEN
+            EXECUTE format('ALTER TABLE public.pattern_events ADD COLUMN %I %s', v_column.name, v_column.type);
+            INSERT INTO ml.owned_objects (kind, name) VALUES ('column', v_column.name);
+        ELSIF v_column.actual <> v_column.type THEN
+            v_problems := v_problems || format(
+                'its column %s is %s and not %s: change the type or rename the column',
+                quote_ident(v_column.name), v_column.actual, v_column.type);
+        END IF;
+    END LOOP;
+
+    FOR v_column IN
+        SELECT t.tgname FROM pg_catalog.pg_trigger AS t
+        -- tgtype bits: 1 = row, 2 = before, 4 = insert, 16 = update
+        WHERE t.tgrelid = v_table AND NOT t.tgisinternal AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0
+            AND t.tgname COLLATE "C" > 'pattern_events_10_score'
+    LOOP
+        v_problems := v_problems || format(
+            'its trigger %s would change rows after they are scored: rename it to sort before pattern_events_10_score',
+            quote_ident(v_column.tgname));
+    END LOOP;
+
+    IF v_problems <> '{}' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'table pattern_events cannot be adopted: ' || array_to_string(v_problems, '; ');
+    END IF;
+END
+$adoption$;
+
+COMMENT ON TABLE public.pattern_events IS
+    'Detected chart patterns: created here, or adopted when the user already has the table.';
+COMMENT ON COLUMN public.pattern_events.detected_at IS
+    'Names the last bar used: the bar that opens at this time, else the last one that has ended by it.';
+COMMENT ON COLUMN public.pattern_events.ml_features IS 'Every feature of the catalogue by name; null when missing.';
+COMMENT ON COLUMN public.pattern_events.ml_confidence_raw IS 'Uncalibrated probability of the outcome win.';
+COMMENT ON COLUMN public.pattern_events.ml_confidence IS 'Calibrated probability of the outcome win.';
+COMMENT ON COLUMN public.pattern_events.blended_confidence IS 'Weighted mean of ml_confidence and rule_confidence.';
+COMMENT ON COLUMN public.pattern_events.ml_metadata IS
+    'The key scoring is written by the scoring trigger; all other keys are the user''s.';
+
+DO $indexes$
+BEGIN
+    IF to_regclass('public.pattern_events_symbol_timeframe_detected_at_idx') IS NULL THEN
+        CREATE INDEX pattern_events_symbol_timeframe_detected_at_idx
+        ON public.pattern_events (symbol, timeframe, detected_at);
+        INSERT INTO ml.owned_objects (kind, name) VALUES ('index', 'pattern_events_symbol_timeframe_detected_at_idx');
+    END IF;
+    -- Few rows once scoring is live: what backfill looks for.
+    IF to_regclass('public.pattern_events_unscored_idx') IS NULL THEN
+        CREATE INDEX pattern_events_unscored_idx
+        ON public.pattern_events (detected_at, id) WHERE model_version IS NULL;
+        INSERT INTO ml.owned_objects (kind, name) VALUES ('index', 'pattern_events_unscored_idx');
+    END IF;
+END
+$indexes$;

@@ -92,20 +92,29 @@ class RunSql(MigrateOperation):
         operations.invoke(cls(sql))
 
 
+class _ModelOperation(MigrateOperation):
+    def __init__(self, version: str, hashes: dict[str, str]) -> None:
+        self.version, self.hashes = version, hashes
+
+
 @Operations.register_operation("install_model")
-class InstallModel(MigrateOperation):
+class InstallModel(_ModelOperation):
     """Install a released model: its compiled functions and its registry rows."""
 
-    def __init__(self, version: str, score_sha256: str, register_sha256: str) -> None:
-        self.version = version
-        self.files = {"score.sql": score_sha256, "register.sql": register_sha256}
+    @classmethod
+    def install_model(cls, operations: Operations, version: str, **hashes: str) -> None:
+        """Run files of ``generated/<version>/``, named with their SHA-256, in the order given."""
+        operations.invoke(cls(version, hashes))
+
+
+@Operations.register_operation("remove_model")
+class RemoveModel(_ModelOperation):
+    """Remove a released model."""
 
     @classmethod
-    def install_model(
-        cls, operations: Operations, version: str, *, score_sha256: str, register_sha256: str
-    ) -> None:
-        """Run ``generated/<version>/score.sql`` and ``register.sql`` after checking their hashes."""
-        operations.invoke(cls(version, score_sha256, register_sha256))
+    def remove_model(cls, operations: Operations, version: str, **hashes: str) -> None:
+        """Run files of ``generated/<version>/``, named with their SHA-256, in the order given."""
+        operations.invoke(cls(version, hashes))
 
 
 @Operations.implementation_for(InstallObject)
@@ -124,11 +133,13 @@ def _run_sql(operations: Operations, operation: RunSql) -> None:
 
 
 @Operations.implementation_for(InstallModel)
-def _install_model(operations: Operations, operation: InstallModel) -> None:
-    for name, expected in operation.files.items():
-        text = (GENERATED / operation.version / name).read_bytes()
+@Operations.implementation_for(RemoveModel)
+def _run_model_files(operations: Operations, operation: _ModelOperation) -> None:
+    for name, expected in operation.hashes.items():
+        text = (GENERATED / operation.version / f"{name}.sql").read_bytes()
         if hashlib.sha256(text).hexdigest() != expected:
             raise SystemExit(
-                f"generated/{operation.version}/{name} was changed after its release: restore it from version control."
+                f"generated/{operation.version}/{name}.sql was changed after its release: "
+                "restore it from version control."
             )
         execute(operations, text.decode("utf-8"))

@@ -31,6 +31,20 @@
 
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
+\ir features/feature_vector.sql
+\ir features/event_feature_result.sql
+\ir features/feature_array.sql
+\ir features/bar_series.sql
+\ir features/bar_states.sql
+\ir features/bar_indicators.sql
+\ir features/recompute_bar_indicators.sql
+\ir features/maintain_bar_indicators.sql
+\ir features/refresh_bar_indicators.sql
+\ir features/price_bars_90_indicators_insert.sql
+\ir features/price_bars_90_indicators_update.sql
+\ir features/price_bars_90_indicators_delete.sql
+\ir features/price_bars_90_indicators_truncate.sql
+\ir features/compute_event_features.sql
 
 -- Scoring of an event: the row trigger fills NEW, the statement trigger logs
 \ir scoring/compiler_runtime.sql

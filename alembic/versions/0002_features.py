@@ -13,6 +13,20 @@ depends_on = None
 
 OBJECTS = (
     "features/event_inputs",
+    "features/feature_vector",
+    "features/event_feature_result",
+    "features/feature_array",
+    "features/bar_series",
+    "features/bar_states",
+    "features/bar_indicators",
+    "features/recompute_bar_indicators",
+    "features/maintain_bar_indicators",
+    "features/refresh_bar_indicators",
+    "features/price_bars_90_indicators_insert",
+    "features/price_bars_90_indicators_update",
+    "features/price_bars_90_indicators_delete",
+    "features/price_bars_90_indicators_truncate",
+    "features/compute_event_features",
 )
 
 
@@ -20,6 +34,7 @@ def upgrade() -> None:
     """Install the objects in load order."""
     for path in OBJECTS:
         op.install_object(path, version=revision)
+    op.run_sql("SELECT ml.refresh_bar_indicators();\n")
 
 
 def downgrade() -> None:

@@ -93,88 +93,8 @@ BEGIN
         LEFT JOIN ml.bar_indicators AS i ON i.symbol = c.symbol AND i.timeframe = c.timeframe AND i.ts = u.ts
     ),
 
-    path AS (
-        SELECT
-            p.id,
-            p.side,
-            p.bar_period,
-            p.max_bar_age,
-            b.ts,
-            b.open,
-            b.close,
-            b.high > b.low AS moved,
-            CASE WHEN p.side > 0 THEN b.low ELSE b.high END AS worst,
-            CASE WHEN p.side > 0 THEN b.high ELSE b.low END AS best,
-            p.atr_100,
-            row_number() OVER bars_so_far AS step,
-            first_value(b.open) OVER bars_so_far AS entry,
-            lag(b.ts, 1, p.bar_ts) OVER bars_so_far AS previous_ts
-        FROM placed AS p
-        CROSS JOIN LATERAL (
-            SELECT b.ts, b.open, b.high, b.low, b.close
-            FROM public.price_bars AS b
-            WHERE b.symbol = p.symbol AND b.timeframe = p.timeframe AND b.ts > p.bar_ts
-                AND b.ts + p.bar_period <= p_at
-            ORDER BY b.ts
-            LIMIT p_horizon
-        ) AS b
-        WHERE p.side IS NOT NULL AND p.atr_100 > 0
-        WINDOW bars_so_far AS (PARTITION BY p.id ORDER BY b.ts)
-    ),
-
-    touched AS (
-        SELECT
-            b.*,
-            b.side * (b.best - (b.entry + b.side * p_barrier_atr * b.atr_100)) >= 0 AS target_touched,
-            b.side * (b.worst - (b.entry - b.side * p_barrier_atr * b.atr_100)) <= 0 AS stop_touched,
-            b.previous_ts + b.bar_period + b.max_bar_age < b.ts AS after_hole
-        FROM path AS b
-    ),
-
-    decided AS (
-        SELECT
-            t.*,
-            min(t.step) FILTER (WHERE t.target_touched OR t.stop_touched) OVER (PARTITION BY t.id) AS touched_step,
-            count(*) OVER (PARTITION BY t.id) AS bars
-        FROM touched AS t
-    ),
-
-    closed AS (
-        SELECT
-            d.*,
-            CASE
-                WHEN d.stop_touched
-                    THEN d.side * least(
-                        d.side * (d.entry - d.side * p_barrier_atr * d.atr_100), d.side * d.open)
-                WHEN d.target_touched
-                    THEN d.side * greatest(
-                        d.side * (d.entry + d.side * p_barrier_atr * d.atr_100), d.side * d.open)
-                ELSE d.close
-            END AS exit_price,
-            coalesce(d.touched_step, CASE WHEN d.bars = p_horizon THEN p_horizon END) AS last_step
-        FROM decided AS d
-    ),
-
-    outcome AS (
-        SELECT
-            c.id,
-            min(CASE WHEN c.stop_touched THEN 'loss' WHEN c.target_touched THEN 'win' ELSE 'timeout' END)
-                FILTER (WHERE c.step = c.last_step) AS outcome_label,
-            min(c.ts + c.bar_period) FILTER (WHERE c.step = c.last_step) AS outcome_at,
-            min(c.side * (c.exit_price - c.entry) / c.entry) FILTER (WHERE c.step = c.last_step) AS realized_pnl,
-            greatest(0, max(
-                c.side * (c.entry - CASE WHEN c.step = c.last_step AND c.stop_touched THEN c.exit_price ELSE c.worst END)
-                / c.entry
-            )) AS max_drawdown,
-            avg(c.moved::integer)::float8 AS share_moved,
-            bool_or(c.after_hole) AS has_hole,
-            bool_or(c.stop_touched AND c.target_touched) AS both_touched
-        FROM closed AS c
-        WHERE c.step <= c.last_step
-        GROUP BY c.id
-    ),
-
-    result AS (
+    -- One event at a time: a join of all events with all their paths is planned badly right after a bulk load.
+    result AS MATERIALIZED (
         SELECT
             p.id,
             p.detected_at,
@@ -190,10 +110,80 @@ BEGIN
                 WHEN p.side IS NULL THEN 'no_direction'
                 WHEN p.bar_ts IS NULL THEN 'no_bar'
                 WHEN p.atr_100 IS NULL OR p.atr_100 <= 0 THEN 'no_atr'
-                WHEN o.id IS NULL THEN 'pending'
+                WHEN o.outcome_label IS NULL THEN 'pending'
             END AS skipped
         FROM placed AS p
-        LEFT JOIN outcome AS o ON o.id = p.id
+        LEFT JOIN LATERAL (
+            WITH path AS (
+                SELECT
+                    b.ts,
+                    b.open,
+                    b.close,
+                    b.high > b.low AS moved,
+                    CASE WHEN p.side > 0 THEN b.high ELSE b.low END AS best,
+                    CASE WHEN p.side > 0 THEN b.low ELSE b.high END AS worst,
+                    row_number() OVER bars_so_far AS step,
+                    first_value(b.open) OVER bars_so_far AS entry,
+                    lag(b.ts, 1, p.bar_ts) OVER bars_so_far + p.bar_period + p.max_bar_age < b.ts AS after_hole
+                FROM (
+                    SELECT n.ts, n.open, n.high, n.low, n.close
+                    FROM public.price_bars AS n
+                    WHERE n.symbol = p.symbol AND n.timeframe = p.timeframe AND n.ts > p.bar_ts
+                        AND n.ts + p.bar_period <= p_at
+                    ORDER BY n.ts
+                    LIMIT p_horizon
+                ) AS b
+                WINDOW bars_so_far AS (ORDER BY b.ts)
+            ),
+
+            touched AS (
+                SELECT
+                    b.*,
+                    p.side * (b.best - (b.entry + p.side * p_barrier_atr * p.atr_100)) >= 0 AS target_touched,
+                    p.side * (b.worst - (b.entry - p.side * p_barrier_atr * p.atr_100)) <= 0 AS stop_touched
+                FROM path AS b
+            ),
+
+            decided AS (
+                SELECT
+                    t.*,
+                    coalesce(
+                        min(t.step) FILTER (WHERE t.target_touched OR t.stop_touched) OVER (),
+                        CASE WHEN count(*) OVER () = p_horizon THEN p_horizon END
+                    ) AS last_step
+                FROM touched AS t
+            ),
+
+            closed AS (
+                SELECT
+                    d.*,
+                    CASE
+                        -- side * least(side * a, side * b) is the one of a and b that is worse for the event.
+                        WHEN d.stop_touched
+                            THEN p.side * least(
+                                p.side * (d.entry - p.side * p_barrier_atr * p.atr_100), p.side * d.open)
+                        WHEN d.target_touched
+                            THEN p.side * greatest(
+                                p.side * (d.entry + p.side * p_barrier_atr * p.atr_100), p.side * d.open)
+                        ELSE d.close
+                    END AS exit_price
+                FROM decided AS d
+                WHERE d.step <= d.last_step
+            )
+
+            SELECT
+                min(CASE WHEN c.stop_touched THEN 'loss' WHEN c.target_touched THEN 'win' ELSE 'timeout' END)
+                FILTER (WHERE c.step = c.last_step) AS outcome_label,
+                max(c.ts) + p.bar_period AS outcome_at,
+                min(p.side * (c.exit_price - c.entry) / c.entry) FILTER (WHERE c.step = c.last_step) AS realized_pnl,
+                greatest(0, max(
+                    p.side * (c.entry - CASE WHEN c.stop_touched THEN c.exit_price ELSE c.worst END) / c.entry
+                )) AS max_drawdown,
+                avg(c.moved::integer)::float8 AS share_moved,
+                bool_or(c.after_hole) AS has_hole,
+                bool_or(c.stop_touched AND c.target_touched) AS both_touched
+            FROM closed AS c
+        ) AS o ON p.side IS NOT NULL AND p.atr_100 > 0
     ),
 
     chosen AS (

@@ -1,0 +1,76 @@
+"""The folder of one model: what each stage leaves there and the next one reads.
+
+===================  ===========  ==========================================================================
+file                 written by   content
+===================  ===========  ==========================================================================
+``model.joblib``     fit          the fitted estimator (stays on the machine, is not released)
+``calibrator.json``  fit          the calibrator: ``method`` with ``a`` and ``b``, or ``knots_x`` and ``knots_y``
+``evaluation.json``  evaluate     metrics with confidence intervals beside the baselines
+``model_card.json``  fit          what the model is, what it was trained on, golden rows
+``score.sql``        compile      the compiled functions
+``register.sql``     compile      the registry rows: model and calibrator
+``parity.json``      verify       figures of the comparison with the library in the target database
+===================  ===========  ==========================================================================
+
+The folder's name is the model's version: ``local-<hash8>`` for what was fitted on a machine, ``v0001`` and so on for
+what was released into ``generated/``.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import UserError
+from trainer.resources import resource
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model's folder; reading a file that a stage has not made yet says which stage to run."""
+
+    path: Path
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        return self.path.name
+
+    def read_json(self, name: str, stage: str) -> dict[str, Any]:
+        """Return a JSON file of the folder, or raise a UserError naming the stage that makes it."""
+        return dict(json.loads(self.read_text(name, stage)))
+
+    def read_text(self, name: str, stage: str) -> str:
+        """Return a text file of the folder, or raise a UserError naming the stage that makes it."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(f"{self.path} has no {name}: run `trainer {stage}` first.") from None
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file of the folder, readable and with a stable order of keys."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        (self.path / name).write_text(text, encoding="utf-8")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file of the folder."""
+        (self.path / name).write_text(text, encoding="utf-8", newline="\n")
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The model card."""
+        return self.read_json("model_card.json", "fit")
+
+    def load_estimator(self) -> Any:
+        """Return the fitted estimator. A joblib file runs code when it is loaded: use only folders of your own."""
+        import joblib
+
+        file = self.path / "model.joblib"
+        if not file.exists():
+            raise UserError(f"{self.path} has no model.joblib: run `trainer fit` first.")
+        return joblib.load(file)
+
+
+def released_folders() -> list[ModelFolder]:
+    """Return the released models, oldest first."""
+    return [ModelFolder(path) for path in sorted(resource("generated").glob("v[0-9][0-9][0-9][0-9]"))]

@@ -1,0 +1,180 @@
+"""The command line: ``trainer`` and ``python -m trainer``.
+
+Each stage of a model's way is one module and one verb. A verb is a line of ``VERBS``, in the order in which a
+user meets them, and a function (or, for a group, a ``typer.Typer``) in its module, which is imported when the
+verb is used: ``trainer db url`` must not wait for pandas. A verb that needs a database has the parameter
+``database_url: DatabaseUrl = None`` and gives it to ``trainer.database.resolve_url``.
+
+Exit codes: 0 done, 1 a sentence on stderr says what is wrong, 2 wrong usage, 3 ``trainer db status`` found no
+running server, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, NamedTuple, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from trainer import __version__
+from trainer.errors import UserError
+
+DEBUG_VARIABLE = "PATTERN_CONFIDENCE_DEBUG"
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        metavar="URL",
+        help="The database to use; default: $DATABASE_URL, else the embedded server (see `trainer db`).",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+class Verb(NamedTuple):
+    """A verb: its name, the function or group behind it, and its line in ``trainer --help``."""
+
+    name: str
+    target: str  # module:attribute
+    summary: str
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb("db", "trainer.cli:database_app", "Start, stop or look at the embedded PostgreSQL server."),
+)
+
+
+class _VerbGroup(TyperGroup):
+    """Import a verb's module when it is used, not when it is listed."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put the real command in the place of the one that stands for it in the help."""
+        for verb in VERBS:
+            if args and verb.name == args[0]:
+                self.commands[verb.name] = _load(verb)
+        return super().resolve_command(ctx, args)
+
+
+def _load(verb: Verb) -> Any:
+    module, _, attribute = verb.target.partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    if not isinstance(target, typer.Typer):
+        function, target = target, typer.Typer(add_completion=False)
+        target.command(verb.name)(function)
+    command = typer.main.get_command(target)
+    command.name = verb.name
+    return command
+
+
+app = typer.Typer(
+    cls=_VerbGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_debug = False
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pattern-confidence {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show tracebacks of errors.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Score chart patterns inside PostgreSQL: train, compile, verify, deploy and watch models."""
+    global _debug
+    _debug = debug
+
+
+for _verb in VERBS:
+    app.command(_verb.name, help=_verb.summary)(lambda: None)
+
+
+# ------------------------------------------------------------------------------------------------------- db
+
+database_app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Start, stop or look at the embedded PostgreSQL server.\n\n"
+    "It is used when neither --database-url nor DATABASE_URL names another server. It listens on a unix "
+    "socket only, and keeps running when this command and its terminal have ended. Its data are in the "
+    "folder PATTERN_CONFIDENCE_HOME; default: /var/lib/pattern-confidence for root, else the user's data "
+    "folder.",
+)
+
+
+@database_app.command("start")
+def _start() -> None:
+    """Start the server, return when it accepts connections, and leave it running; prints its URL."""
+    from trainer.server import EmbeddedServer
+
+    typer.echo(EmbeddedServer().start())
+
+
+@database_app.command("stop")
+def _stop() -> None:
+    """Stop the server; its data stays."""
+    from trainer.server import EmbeddedServer
+
+    typer.echo("stopped" if EmbeddedServer().stop() else "not running")
+
+
+@database_app.command("status")
+def _status(as_json: AsJson = False) -> None:
+    """Say whether the server runs and where its things are; exit code 3 when it does not run."""
+    from trainer.server import EmbeddedServer
+
+    status = EmbeddedServer().status()
+    if as_json:
+        typer.echo(json.dumps(asdict(status)))
+    else:
+        running = f"running, PostgreSQL {status.version}, process {status.pid}"
+        typer.echo(f"status  {running if status.running else 'not running'}")
+        typer.echo(f"url     {status.url}\ndata    {status.data}\nlog     {status.log}")
+    if not status.running:
+        raise typer.Exit(3)
+
+
+@database_app.command("url")
+def _url() -> None:
+    """Print the server's URL, for psql, psycopg or DATABASE_URL; starts the server when it does not run."""
+    from trainer.server import EmbeddedServer
+
+    typer.echo(EmbeddedServer().start())
+
+
+# ----------------------------------------------------------------------------------------------------- main
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        typer.main.get_command(app)(args=arguments, prog_name="trainer")
+    except Exception as error:
+        if _debug:
+            traceback.print_exc()
+        elif isinstance(error, UserError):
+            typer.echo(f"trainer: {error}", err=True)
+        else:
+            reason = str(error).strip().partition("\n")[0]
+            again = "`trainer --debug ...` shows where"
+            typer.echo(f"trainer: {type(error).__name__}: {reason.rstrip('.')}; {again}.", err=True)
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,91 @@
+"""Stage compile: from a fitted model to the SQL that installs and registers it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from psycopg import sql
+
+from trainer.artefact import ModelFolder
+from trainer.compiler import CompileReport, compile_model
+from trainer.sql import statement
+
+# The target is win against the rest, so the estimator's classes are False and True.
+BINARY_CLASSES = {False: "rest", True: "win"}
+
+
+def compile_folder(folder: ModelFolder) -> CompileReport:
+    """Write ``score.sql`` and ``register.sql`` of a fitted model and return the sizes of what was compiled.
+
+    The model card gets the hash of ``score.sql`` and the sizes. Raises ``UserError`` when the folder has no model, and
+    ``UnsupportedModelError`` for a model that cannot be compiled exactly.
+    """
+    card = folder.card
+    estimator = folder.load_estimator()
+    names = list(card["feature_names"])
+    compiled = compile_model(
+        estimator, f"ml_generated.score_{folder.version}", names, revoke_from_public=True
+    )
+    score = compiled.sql + "\n" + _features_function(folder.version, names)
+    folder.write_text("score.sql", score)
+
+    card["version"] = folder.version
+    card["artefact_sha256"] = hashlib.sha256(score.encode()).hexdigest()
+    card["compiled"] = {
+        name: value
+        for name, value in asdict(compiled.report).items()
+        if name not in ("algorithm", "features", "classes")
+    }
+    folder.write_json("model_card.json", card)
+    folder.write_text("register.sql", _registration(folder, card))
+    return compiled.report
+
+
+def _features_function(version: str, feature_names: Sequence[str]) -> str:
+    """Return the function that picks a model's features by name, in its order."""
+    function = sql.Identifier("ml_generated", f"features_{version}")
+    attributes = sql.SQL(",\n    ").join(
+        sql.SQL("(p_features).{}").format(sql.Identifier(name)) for name in feature_names
+    )
+    template = statement("features_function").decode()
+    return sql.SQL(template).format(function=function, attributes=attributes).as_string(None)  # type: ignore[arg-type]
+
+
+def _registration(folder: ModelFolder, card: dict[str, Any]) -> str:
+    """Return the INSERTs of the registry rows."""
+    calibrator = folder.read_json("calibrator.json", "fit")
+    evaluation = folder.read_json("evaluation.json", "evaluate")
+    window = card["data_window"]
+    values = {
+        "version": folder.version,
+        "algorithm": card["algorithm"],
+        "classes": list(card["classes"]),
+        "feature_names": list(card["feature_names"]),
+        "artefact_sha256": card["artefact_sha256"],
+        "card": json.dumps(card, ensure_ascii=False),
+        "metrics": json.dumps(evaluation, ensure_ascii=False),
+        "data_window": f"[{window['start']},{window['end']}]",
+        "calibrator_version": f"{folder.version}-1",
+        "method": calibrator["method"],
+        "a": calibrator.get("a"),
+        "b": calibrator.get("b"),
+        "knots_x": calibrator.get("knots_x"),
+        "knots_y": calibrator.get("knots_y"),
+    }
+    template = statement("register_model").decode()
+    literals = {name: sql.Literal(value) for name, value in values.items()}
+    return sql.SQL(template).format(**literals).as_string(None)  # type: ignore[arg-type]
+
+
+def compile_file(model: Path, function_name: str, feature_names: Sequence[str] | None) -> str:
+    """Return the SQL of anybody's own model in a joblib file: the helpers, then the function."""
+    import joblib
+
+    from trainer.compiler import export_to_postgres, runtime_sql
+
+    return runtime_sql() + "\n" + export_to_postgres(joblib.load(model), function_name, feature_names)

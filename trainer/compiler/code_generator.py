@@ -1,0 +1,203 @@
+"""Writes PL/pgSQL text; knows nothing of models or of the AST.
+
+Every operator is written ``OPERATOR(pg_catalog.+)``, every function with its schema, every type by its SQL
+keyword: the text means the same whatever the caller's search_path. Every literal is typed; a bare ``0.1``
+would be numeric.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from trainer.compiler.errors import UnsupportedModelError
+from trainer.compiler.limits import MAXIMUM_IDENTIFIER_BYTES
+
+FLOAT = "double precision"
+FLOATS = "double precision[]"
+INTEGER = "integer"
+INTEGERS = "integer[]"
+
+
+class Infix(str):
+    """An infix expression without parentheses; it gets them where it becomes an operand."""
+
+    __slots__ = ()
+
+
+def quote_identifier(name: str) -> str:
+    """Quote one SQL identifier, whatever it holds; raise `UnsupportedModelError` for one that PostgreSQL cannot hold."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if size == 0 or size > MAXIMUM_IDENTIFIER_BYTES or "\0" in name:
+        raise UnsupportedModelError(
+            f"{json.dumps(name)} is no SQL identifier; give 1 to {MAXIMUM_IDENTIFIER_BYTES} bytes of text per part."
+        )
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_function_name(name: str) -> str:
+    """Quote ``name`` or ``schema.name``, each part by itself."""
+    parts = name.split(".")
+    if len(parts) > 2:
+        raise UnsupportedModelError(f"{json.dumps(name)} is no function name; give `name` or `schema.name`.")
+    return ".".join(quote_identifier(part) for part in parts)
+
+
+def quote_text(text: str) -> str:
+    """Quote a string so that it is read the same under either value of standard_conforming_strings."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+class CodeGenerator:
+    """Collects the lines of one PL/pgSQL function body and gives the text of expressions."""
+
+    def __init__(self) -> None:
+        self._declarations: dict[str, str] = {}
+        self._lines: list[str] = []
+        self._indent = 1
+
+    # Expressions
+
+    def number(self, value: float) -> str:
+        """Give the shortest literal that is read back as the same double precision value."""
+        return f"'{_float_text(value)}'::{FLOAT}"
+
+    def numbers(self, values: Iterable[float], lower: int | None = None) -> str:
+        """Give an array literal of numbers; ``lower`` is its first subscript where that is not 1."""
+        return self._array_literal([_float_text(value) for value in values], FLOATS, lower)
+
+    def number_rows(self, rows: Iterable[Iterable[float]]) -> str:
+        """Give a two-dimensional array literal of numbers; all rows have the same length."""
+        text = ",".join("{" + ",".join(_float_text(value) for value in row) + "}" for row in rows)
+        return f"'{{{text}}}'::{FLOATS}"
+
+    def integers(self, values: Iterable[int]) -> str:
+        """Give an array literal of integers."""
+        return self._array_literal([str(int(value)) for value in values], INTEGERS, None)
+
+    def integer_rows(self, rows: Iterable[Iterable[int]]) -> str:
+        """Give a two-dimensional array literal of integers; all rows have the same length."""
+        text = ",".join("{" + ",".join(str(int(value)) for value in row) + "}" for row in rows)
+        return f"'{{{text}}}'::{INTEGERS}"
+
+    def _array_literal(self, items: Sequence[str], type_name: str, lower: int | None) -> str:
+        bounds = "" if lower is None else f"[{lower}:{lower + len(items) - 1}]="
+        return f"'{bounds}{{{','.join(items)}}}'::{type_name}"
+
+    def element(self, array: str, index: str | int) -> str:
+        """Give one element of an array variable or of an array literal."""
+        return f"{array if array.isidentifier() else f'({array})'}[{index}]"
+
+    def operation(self, left: str, operator: str, right: str) -> str:
+        """Give an infix expression; an operand that is one itself is put in parentheses."""
+        left, right = (f"({text})" if isinstance(text, Infix) else text for text in (left, right))
+        return Infix(f"{left} OPERATOR(pg_catalog.{operator}) {right}")
+
+    def call(self, function: str, *arguments: str) -> str:
+        """Give a call of a function that is written with its schema."""
+        return f"{function}({', '.join(arguments)})"
+
+    def choice(self, test: str, then: str, otherwise: str) -> str:
+        """Give ``then`` where ``test`` is true, ``otherwise`` where it is false or null."""
+        return f"CASE WHEN {test} THEN {then} ELSE {otherwise} END"
+
+    def array(self, items: Iterable[str]) -> str:
+        """Give an array made of expressions."""
+        return f"ARRAY[{', '.join(items)}]"
+
+    # Statements
+
+    def declare(self, name: str, type_name: str) -> str:
+        """Declare a local variable, once however often it is asked for, and return its name."""
+        known = self._declarations.setdefault(name, type_name)
+        if known != type_name:
+            raise ValueError(f"{name} is declared as {known} and as {type_name}")
+        return name
+
+    def line(self, text: str) -> None:
+        """Add one line at the present depth."""
+        self._lines.append("  " * self._indent + text)
+
+    def assign(self, variable: str, value: str) -> None:
+        """Assign ``value`` to a variable or to an element of an array variable."""
+        self.line(f"{variable} := {value};")
+
+    def assign_choice(self, variable: str, test: str, then: str, otherwise: str) -> None:
+        """Assign one of two values, written on a line each."""
+        self.line(f"{variable} := CASE")
+        self.line(f"  WHEN {test}")
+        self.line(f"  THEN {then}")
+        self.line(f"  ELSE {otherwise}")
+        self.line("END;")
+
+    def open(self, text: str) -> None:
+        """Add a line that opens a block."""
+        self.line(text)
+        self._indent += 1
+
+    def open_if(self, test: str) -> None:
+        """Open an IF."""
+        self.open(f"IF {test} THEN")
+
+    def open_count(self, variable: str, last: int) -> None:
+        """Open a loop in which ``variable`` runs from 1 to ``last``."""
+        self.open(f"FOR {variable} IN 1..{last} LOOP")
+
+    def open_each(self, variable: str, array: str, rows: bool = False) -> None:
+        """Open a loop over the elements of an array, or over its rows."""
+        self.open(f"FOREACH {variable}{' SLICE 1' if rows else ''} IN ARRAY {array} LOOP")
+
+    def open_while(self, test: str) -> None:
+        """Open a WHILE loop."""
+        self.open(f"WHILE {test} LOOP")
+
+    def close(self, keyword: str) -> None:
+        """Close the innermost block: ``IF`` or ``LOOP``."""
+        self._indent -= 1
+        self.line(f"END {keyword};")
+
+    def perform(self, call: str) -> None:
+        """Call a function for its effect."""
+        self.line(f"PERFORM {call};")
+
+    def fail(self, message: str) -> None:
+        """Raise an error; ``message`` is the compiler's own and holds neither quotes nor percent signs."""
+        self.line(f"RAISE EXCEPTION '{message}' USING ERRCODE = 'invalid_parameter_value';")
+
+    def give(self, value: str) -> None:
+        """Add RETURN."""
+        self.line(f"RETURN {value};")
+
+    def body(self) -> str:
+        """Give the text between the dollar quotes."""
+        declarations = "".join(f"  {name} {type_name};\n" for name, type_name in self._declarations.items())
+        declare = f"DECLARE\n{declarations}" if declarations else ""
+        return f"\n{declare}BEGIN\n" + "\n".join(self._lines) + "\nEND\n"
+
+
+def function_statements(name: str, parameter: str, body: str, comment: str, revoke_from_public: bool) -> str:
+    """Give CREATE FUNCTION, COMMENT ON FUNCTION and, when asked for, REVOKE; ``name`` is quoted already."""
+    tag = "$function$"
+    while tag in body:
+        tag = f"{tag[:-1]}_$"
+    text = (
+        f"CREATE OR REPLACE FUNCTION {name}({parameter} {FLOATS}) RETURNS {FLOATS}\n"
+        f"LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE\n"
+        f"AS {tag}{body}{tag};\n\n"
+        f"COMMENT ON FUNCTION {name}({FLOATS}) IS\n{quote_text(comment)};\n"
+    )
+    if revoke_from_public:
+        text += f"\nREVOKE ALL ON FUNCTION {name}({FLOATS}) FROM PUBLIC;\n"
+    return text
+
+
+def json_text(value: Any) -> str:
+    """Give JSON in plain ASCII, so that names of any alphabet fit any server encoding."""
+    return json.dumps(value, ensure_ascii=True, default=str)
+
+
+def _float_text(value: float) -> str:
+    text = repr(float(value)).removesuffix(".0")
+    return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}.get(text, text)

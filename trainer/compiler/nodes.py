@@ -1,0 +1,218 @@
+"""AST nodes that m2cgen lacks: vectors of features, sums of trees, probabilities.
+
+The nodes say what is computed, in which order, and nothing about how it is written. A tree is a table of its
+splits instead of nested `IfExpr`: nothing recurses, so neither the depth of a tree nor the number of trees is
+bounded by Python's stack, and nothing is hashed, so compile time stays linear in size.
+
+Indices count from 0. ``None`` stands for a missing value; NaN never reaches a node.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from m2cgen import ast
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+SMALLEST_MAGNITUDE = 5e-324
+
+
+def children(expr: ast.Expr) -> list[ast.Expr]:
+    """Return the nodes directly below ``expr``."""
+    single = [getattr(expr, name, None) for name in ("source", "expr", "left", "right")]
+    several = [child for name in ("parts", "exprs") for child in getattr(expr, name, ())]
+    return [child for child in single if isinstance(child, ast.Expr)] + several
+
+
+def walk(expr: ast.Expr) -> Iterator[ast.Expr]:
+    """Yield ``expr`` and every node below it, each once."""
+    seen: set[int] = set()
+    waiting = [expr]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            waiting.extend(children(node))
+
+
+class VectorNode(ast.VectorExpr):  # type: ignore[misc]
+    """A vector of ``output_size`` columns.
+
+    ``may_be_missing`` says whether a column can be a missing value, ``is_finite`` whether infinity is ruled
+    out. ``smallest_magnitude`` is, per column, a lower bound of the absolute value of what is not zero:
+    PostgreSQL raises an error where a product or a quotient underflows to zero, so the emitter has to know
+    where that can happen.
+    """
+
+    output_size: int
+    may_be_missing: bool = True
+    is_finite: bool = False
+    smallest_magnitude: Floats
+
+
+class FeatureVector(VectorNode):
+    """The function's argument: the first ``size`` features."""
+
+    def __init__(self, size: int) -> None:
+        self.output_size = size
+        self.smallest_magnitude = np.full(size, SMALLEST_MAGNITUDE)
+
+
+class CheckedVector(VectorNode):
+    """``source``, or an error where a value is missing without leave or its absolute value reaches ``limit``."""
+
+    def __init__(self, source: VectorNode, allow_missing: bool, limit: float) -> None:
+        self.source = source
+        self.allow_missing = allow_missing
+        self.limit = limit
+        self.output_size = source.output_size
+        self.may_be_missing = allow_missing and source.may_be_missing
+        self.is_finite = True
+        self.smallest_magnitude = source.smallest_magnitude
+
+
+class SelectVector(VectorNode):
+    """The columns of ``source`` at ``indices``, in that order."""
+
+    def __init__(self, source: VectorNode, indices: Sequence[int]) -> None:
+        self.source = source
+        self.indices = [int(index) for index in indices]
+        self.output_size = len(self.indices)
+        self.may_be_missing = source.may_be_missing
+        self.is_finite = source.is_finite
+        self.smallest_magnitude = source.smallest_magnitude[self.indices]
+
+
+class ImputeVector(VectorNode):
+    """``source`` with missing values replaced by ``fill``, column by column."""
+
+    may_be_missing = False
+
+    def __init__(self, source: VectorNode, fill: Floats) -> None:
+        self.source = source
+        self.fill = np.asarray(fill, dtype=np.float64)
+        self.output_size = source.output_size
+        self.is_finite = source.is_finite and bool(np.isfinite(self.fill).all())
+        self.smallest_magnitude = np.full(self.output_size, SMALLEST_MAGNITUDE)
+
+
+class MissingIndicatorVector(VectorNode):
+    """1 where ``source`` is missing, 0 elsewhere."""
+
+    may_be_missing = False
+    is_finite = True
+
+    def __init__(self, source: VectorNode) -> None:
+        self.source = source
+        self.output_size = source.output_size
+        self.smallest_magnitude = np.ones(self.output_size)
+
+
+class StandardizeVector(VectorNode):
+    """``(source - means) / scales``, column by column; either may be None, and its step is left out."""
+
+    def __init__(self, source: VectorNode, means: Floats | None, scales: Floats | None) -> None:
+        self.source = source
+        self.means = means
+        self.scales = scales
+        self.output_size = source.output_size
+        self.may_be_missing = source.may_be_missing
+        self.is_finite = source.is_finite
+        magnitude = source.smallest_magnitude
+        if means is not None:
+            # Two doubles differ by at least half the spacing at either of them, or not at all.
+            distance = np.maximum(np.spacing(np.abs(means)) / 2, SMALLEST_MAGNITUDE)
+            magnitude = np.where(means == 0, magnitude, distance)
+        self.centred_magnitude = magnitude
+        if scales is not None:
+            magnitude = np.maximum(magnitude / scales, SMALLEST_MAGNITUDE)
+        self.smallest_magnitude = magnitude
+
+
+class ConcatVector(VectorNode):
+    """The columns of all ``parts``, one part after the other."""
+
+    def __init__(self, parts: Sequence[VectorNode]) -> None:
+        self.parts = list(parts)
+        self.output_size = sum(part.output_size for part in parts)
+        self.may_be_missing = any(part.may_be_missing for part in parts)
+        self.is_finite = all(part.is_finite for part in parts)
+        self.smallest_magnitude = np.concatenate([part.smallest_magnitude for part in parts])
+
+
+class LinearExpr(ast.Expr):  # type: ignore[misc]
+    """``intercepts[k] + source[0] * coefficients[k, 0] + source[1] * ...`` for every k, summed left to right.
+
+    ``coefficients`` has shape (outputs, columns), ``intercepts`` shape (outputs,).
+    """
+
+    def __init__(self, source: VectorNode, coefficients: Floats, intercepts: Floats) -> None:
+        self.source = source
+        self.coefficients = np.asarray(coefficients, dtype=np.float64)
+        self.intercepts = np.asarray(intercepts, dtype=np.float64)
+        self.output_size = len(self.intercepts)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One decision tree as a table of its splits; row 0 is the root.
+
+    ``feature``, ``threshold``, ``left``, ``right`` and ``missing_left`` have one entry per split: a column
+    that is at most the threshold goes left, a missing one goes left where ``missing_left`` says so. A child
+    >= 0 is a split, a child < 0 is leaf number ``-1 - child``. ``leaves`` has shape (leaves, outputs). A tree
+    without a split is its leaf 0. ``depth`` is the number of splits on the longest path.
+    """
+
+    feature: Integers
+    threshold: Floats
+    left: Integers
+    right: Integers
+    missing_left: NDArray[np.bool_]
+    leaves: Floats
+    depth: int
+
+    @property
+    def splits(self) -> int:
+        """The number of splits."""
+        return len(self.feature)
+
+
+class TreeExpr(ast.CtrlExpr):  # type: ignore[misc]
+    """What sums of trees have in common: the columns that the trees read, and the trees."""
+
+    def __init__(self, source: VectorNode, trees: list[Tree]) -> None:
+        self.source = source
+        self.trees = trees
+
+
+class BoostedTreesExpr(TreeExpr):
+    """For every output k: ``base[k]`` plus the leaves of the trees in ``groups[k]``, added in order.
+
+    All groups hold the same number of trees; a leaf holds one value.
+    """
+
+    def __init__(self, source: VectorNode, groups: Sequence[Sequence[Tree]], base: Floats) -> None:
+        super().__init__(source, [tree for group in groups for tree in group])
+        self.groups = [list(group) for group in groups]
+        self.base = np.asarray(base, dtype=np.float64)
+        self.output_size = len(self.groups)
+
+
+class AveragedTreesExpr(TreeExpr):
+    """Zero plus the leaf vectors of all trees, added in order, then divided by the number of trees."""
+
+    def __init__(self, source: VectorNode, trees: Sequence[Tree]) -> None:
+        super().__init__(source, list(trees))
+        self.output_size = self.trees[0].leaves.shape[1]
+
+
+class SoftmaxVector(ast.VectorExpr):  # type: ignore[misc]
+    """The softmax of a vector of scores: subtract the largest, then divide the exponentials by their sum."""
+
+    def __init__(self, source: ast.Expr) -> None:
+        self.source = source
+        self.output_size = source.output_size

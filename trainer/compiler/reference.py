@@ -1,0 +1,167 @@
+"""Evaluates an AST in Python, one row at a time, with plain loops.
+
+It shares nothing with the emitter: where it agrees with the library and the SQL does not, the text is wrong;
+where it disagrees with the library, the assembler is. Sums are written out because ``sum()`` compensates from
+Python 3.12 on.
+"""
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from m2cgen import ast
+from m2cgen.interpreters.interpreter import BaseInterpreter
+
+from trainer.compiler import nodes
+
+Row = Sequence[float | None]
+
+_OPERATIONS = {
+    ast.BinNumOpType.ADD: operator.add,
+    ast.BinNumOpType.SUB: operator.sub,
+    ast.BinNumOpType.MUL: operator.mul,
+    ast.BinNumOpType.DIV: operator.truediv,
+}
+
+
+class RefusedRowError(ValueError):
+    """The row holds a value that the library refuses."""
+
+
+def evaluate(expr: ast.Expr, row: Row) -> list[float]:
+    """Return the value of ``expr`` for one row: a list of one element for a scalar.
+
+    ``row`` holds one value per feature; None and NaN are missing. Raises `RefusedRowError` for a value that
+    the library refuses.
+    """
+    clean = [None if value is None or math.isnan(value) else float(value) for value in row]
+    result = ReferenceInterpreter(clean).interpret(expr)
+    return list(result) if isinstance(result, list) else [result]
+
+
+class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
+    """The visitor behind `evaluate`: a vector becomes a list, a missing value None."""
+
+    def __init__(self, row: list[float | None]) -> None:
+        super().__init__()
+        self._row = row
+
+    def interpret_feature_vector(self, node: nodes.FeatureVector, **_: Any) -> list[float | None]:
+        """Return the row, without what lies beyond the last feature."""
+        return self._row[: node.output_size]
+
+    def interpret_checked_vector(self, node: nodes.CheckedVector, **_: Any) -> list[float | None]:
+        """Return the source or raise an error."""
+        values = self._do_interpret(node.source)
+        for position, value in enumerate(values, start=1):
+            if value is None and not node.allow_missing:
+                raise RefusedRowError(f"feature {position} is missing")
+            if value is not None and abs(value) >= node.limit:
+                raise RefusedRowError(f"feature {position} is {value}")
+        return list(values)
+
+    def interpret_select_vector(self, node: nodes.SelectVector, **_: Any) -> list[float | None]:
+        """Return the chosen columns."""
+        values = self._do_interpret(node.source)
+        return [values[index] for index in node.indices]
+
+    def interpret_impute_vector(self, node: nodes.ImputeVector, **_: Any) -> list[float]:
+        """Return the source with its gaps filled."""
+        values = self._do_interpret(node.source)
+        return [
+            float(fill) if value is None else value for value, fill in zip(values, node.fill, strict=True)
+        ]
+
+    def interpret_missing_indicator_vector(self, node: nodes.MissingIndicatorVector, **_: Any) -> list[float]:
+        """Return 1 for each gap."""
+        return [1.0 if value is None else 0.0 for value in self._do_interpret(node.source)]
+
+    def interpret_standardize_vector(self, node: nodes.StandardizeVector, **_: Any) -> list[float | None]:
+        """Subtract, then divide."""
+        values = list(self._do_interpret(node.source))
+        for index, value in enumerate(values):
+            if value is not None and node.means is not None:
+                value = value - float(node.means[index])
+            if value is not None and node.scales is not None:
+                value = value / float(node.scales[index])
+            values[index] = value
+        return values
+
+    def interpret_concat_vector(self, node: nodes.ConcatVector, **_: Any) -> list[float | None]:
+        """Return the parts one after the other."""
+        return [value for part in node.parts for value in self._do_interpret(part)]
+
+    def interpret_linear_expr(self, expr: nodes.LinearExpr, **_: Any) -> Any:
+        """Sum from the intercept, left to right."""
+        values = self._do_interpret(expr.source)
+        scores = []
+        for intercept, weights in zip(expr.intercepts.tolist(), expr.coefficients.tolist(), strict=True):
+            score = intercept
+            for value, weight in zip(values, weights, strict=True):
+                score = score + value * weight
+            scores.append(score)
+        return scores if expr.output_size > 1 else scores[0]
+
+    def interpret_boosted_trees_expr(self, expr: nodes.BoostedTreesExpr, **_: Any) -> Any:
+        """Sum from the base, tree by tree."""
+        values = self._do_interpret(expr.source)
+        scores = []
+        for base, trees in zip(expr.base.tolist(), expr.groups, strict=True):
+            score = base
+            for tree in trees:
+                score = score + float(tree.leaves[leaf_of(tree, values), 0])
+            scores.append(score)
+        return scores if expr.output_size > 1 else scores[0]
+
+    def interpret_averaged_trees_expr(self, expr: nodes.AveragedTreesExpr, **_: Any) -> Any:
+        """Sum from zero, tree by tree, then divide."""
+        values = self._do_interpret(expr.source)
+        scores = [0.0] * expr.output_size
+        for tree in expr.trees:
+            leaf = tree.leaves[leaf_of(tree, values)].tolist()
+            scores = [score + share for score, share in zip(scores, leaf, strict=True)]
+        scores = [score / len(expr.trees) for score in scores]
+        return scores if expr.output_size > 1 else scores[0]
+
+    def interpret_softmax_vector(self, expr: nodes.SoftmaxVector, **_: Any) -> list[float]:
+        """Subtract the largest score, exponentiate, divide by the sum."""
+        scores = self._do_interpret(expr.source)
+        largest = max(scores)
+        exponentials = [math.exp(score - largest) for score in scores]
+        total = 0.0
+        for exponential in exponentials:
+            total = total + exponential
+        return [exponential / total for exponential in exponentials]
+
+    def interpret_sigmoid_expr(self, expr: ast.SigmoidExpr, **_: Any) -> float:
+        """Return 1 / (1 + exp(-x))."""
+        value = self._do_interpret(expr.expr)
+        return 0.0 if value < -709.782712893384 else 1 / (1 + math.exp(-value))
+
+    def interpret_exp_expr(self, expr: ast.ExpExpr, **_: Any) -> float:
+        """Return exp(x)."""
+        value = self._do_interpret(expr.expr)
+        return math.inf if value > 709.782712893384 else math.exp(value)
+
+    def interpret_bin_num_expr(self, expr: ast.BinNumExpr, **_: Any) -> float:
+        """Return the sum, difference, product or quotient."""
+        return float(_OPERATIONS[expr.op](self._do_interpret(expr.left), self._do_interpret(expr.right)))
+
+    def interpret_num_val(self, expr: ast.NumVal, **_: Any) -> float:
+        """Return the number."""
+        return float(expr.value)
+
+    def interpret_vector_val(self, expr: ast.VectorVal, **_: Any) -> list[float]:
+        """Return the scalars."""
+        return [self._do_interpret(item) for item in expr.exprs]
+
+
+def leaf_of(tree: nodes.Tree, values: Sequence[float | None]) -> int:
+    """Return the number of the leaf that a row of columns reaches."""
+    node = 0 if tree.splits else -1
+    while node >= 0:
+        value = values[tree.feature[node]]
+        left = tree.missing_left[node] if value is None else value <= tree.threshold[node]
+        node = int(tree.left[node] if left else tree.right[node])
+    return -1 - node

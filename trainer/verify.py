@@ -1,0 +1,166 @@
+"""Stage verify: does the compiled model, in the target database, give the library's own numbers?
+
+The function is loaded in a transaction that is rolled back, so that nothing is left behind, and is given rows on which
+a wrong translation shows: training rows, rows on the thresholds and one bit beside them, missing values, extremes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from trainer.artefact import ModelFolder
+from trainer.compiler import assemble
+from trainer.compiler.report import trees_of
+from trainer.deploy import require_schema
+from trainer.errors import UserError
+from trainer.sql import statement
+
+Rows = NDArray[np.float64]
+
+TOLERANCE = 1e-12  # every family that computes in float64
+_THRESHOLD_ROWS = 6000
+_SEED = 20240229
+
+
+class _Undo(Exception):  # noqa: N818  not an error: it ends the transaction that must leave nothing behind
+    """Ends the transaction of a verification."""
+
+
+def verify(
+    connection: psycopg.Connection[Any],
+    folder: ModelFolder,
+    training_rows: Rows,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """Compare the compiled model with the library in the target database and write ``parity.json``.
+
+    ``training_rows`` has shape (rows, features), NaN where missing, in the order of the card's feature list. Returns
+    the figures. Raises ``UserError`` when a probability differs by more than `TOLERANCE`.
+    """
+    require_schema(connection)
+    card = folder.card
+    estimator = folder.load_estimator()
+    score = folder.read_text("score.sql", "compile")
+    cases = generate_rows(estimator, training_rows)
+    golden = np.array(
+        [[_number(row["features"].get(name)) for name in card["feature_names"]] for row in card["golden_rows"]]
+    )
+    cases = {"golden": golden, **cases}
+
+    figures: dict[str, Any] = {}
+    try:
+        with connection.transaction():
+            connection.execute(score.encode())
+            for done, (name, rows) in enumerate(cases.items()):
+                progress(f"verify {name} rows", done, len(cases))
+                expected = estimator.predict_proba(rows)
+                actual = _score_in_database(connection, folder.version, rows, expected.shape[1])
+                figures[name] = _compare(expected, actual)
+            version = connection.execute("SHOW server_version").fetchone()
+            raise _Undo
+    except _Undo:
+        pass
+    except psycopg.Error as error:
+        raise UserError(
+            f"The compiled model {folder.version} failed in the database: {error.diag.message_primary or error}."
+        ) from error
+
+    rows_total = sum(figure["rows"] for figure in figures.values())
+    values_total = sum(figure["values"] for figure in figures.values())
+    parity = {
+        "artefact_sha256": card["artefact_sha256"],
+        "server_version": version[0] if version else None,
+        "tolerance": TOLERANCE,
+        "rows": rows_total,
+        "rows_beyond_tolerance": sum(figure["rows_beyond_tolerance"] for figure in figures.values()),
+        "max_difference": max(figure["max_difference"] for figure in figures.values()),
+        "bit_equal_share": sum(figure["bit_equal_values"] for figure in figures.values()) / values_total,
+        "cases": figures,
+    }
+    folder.write_json("parity.json", parity)
+    if parity["rows_beyond_tolerance"]:
+        worst = max(figures, key=lambda name: figures[name]["max_difference"])
+        raise UserError(
+            f"{folder.version} is not equal to its library: {parity['rows_beyond_tolerance']} of {rows_total} rows "
+            f"differ by more than {TOLERANCE:g} (worst: {worst} rows, {figures[worst]['max_difference']:g}); "
+            "it must not be deployed."
+        )
+    return parity
+
+
+def generate_rows(estimator: Any, training_rows: Rows) -> dict[str, Rows]:
+    """Return rows to compare, by kind: each of shape (rows, features).
+
+    Rows on thresholds set one feature of a training row to a threshold of the model, or to its neighbours in float64.
+    """
+    generator = np.random.default_rng(_SEED)
+    columns = training_rows.shape[1]
+
+    def sample(size: int) -> Rows:
+        return training_rows[generator.integers(len(training_rows), size=size)].copy()
+
+    holes = sample(1000)
+    holes[generator.random(holes.shape) < generator.random((len(holes), 1))] = np.nan
+    extremes = sample(600)
+    values = np.array([0.0, -0.0, 5e-324, -5e-324, 1e-300, 1e15, -1e15])
+    mask = generator.random(extremes.shape) < 0.1
+    extremes[mask] = generator.choice(values, size=int(mask.sum()))
+    cases = {
+        "training": training_rows,
+        "missing": np.vstack([holes, np.full((1, columns), np.nan)]),
+        "extreme": extremes,
+    }
+
+    splits = [
+        (int(feature), float(threshold))
+        for tree in trees_of(assemble(estimator))
+        for feature, threshold in zip(tree.feature, tree.threshold, strict=True)
+        if np.isfinite(threshold) and feature < columns
+    ]
+    if splits:
+        chosen = [splits[place] for place in generator.permutation(len(splits))[: _THRESHOLD_ROWS // 3]]
+        rows = sample(3 * len(chosen))
+        for place, (feature, threshold) in enumerate(chosen):
+            rows[3 * place, feature] = np.nextafter(threshold, -np.inf)
+            rows[3 * place + 1, feature] = threshold
+            rows[3 * place + 2, feature] = np.nextafter(threshold, np.inf)
+        cases["threshold"] = rows
+    return cases
+
+
+def _score_in_database(
+    connection: psycopg.Connection[Any], version: str, rows: Rows, outputs: int
+) -> Rows:
+    connection.execute(statement("create_parity_rows"))
+    with connection.cursor() as cursor:
+        with cursor.copy(b"COPY pg_temp.parity_rows (place, features) FROM STDIN") as copy:
+            for place, row in enumerate(rows.tolist()):
+                copy.write_row((place, [None if value != value else value for value in row]))
+        function = psycopg.sql.Identifier("ml_generated", f"score_{version}")
+        cursor.execute(psycopg.sql.SQL("SELECT {}(features) FROM pg_temp.parity_rows ORDER BY place").format(function))
+        scores = [row[0] for row in cursor]
+    connection.execute(b"DROP TABLE pg_temp.parity_rows")
+    if any(score is None or len(score) != outputs for score in scores):
+        raise UserError(f"The compiled model {version} does not return {outputs} values for every row.")
+    return np.array(scores, dtype=np.float64)
+
+
+def _compare(expected: Rows, actual: Rows) -> dict[str, Any]:
+    difference = np.abs(expected - actual)
+    return {
+        "rows": len(expected),
+        "values": int(expected.size),
+        "bit_equal_values": int(np.sum(expected == actual)),
+        "max_difference": float(difference.max(initial=0.0)),
+        # A NaN anywhere counts as a difference.
+        "rows_beyond_tolerance": int(np.sum(~(difference <= TOLERANCE).all(axis=1))),
+    }
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)

@@ -35,6 +35,9 @@ def drop_statements(sql: str) -> str:
             f"DROP TRIGGER {name} ON {match['table']};\n" if kind == "TRIGGER" else f"DROP {kind} {name};\n"
         )
     if not statements:
+        # Rows of a table that an earlier revision made.
+        statements = [f"DELETE FROM {table};\n" for table in re.findall(r"^INSERT INTO (\S+)", sql, re.MULTILINE)]
+    if not statements:
         raise ValueError("the snapshot creates no object that can be dropped by name")
     return "".join(reversed(statements))
 

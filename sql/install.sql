@@ -45,6 +45,7 @@
 \ir features/price_bars_90_indicators_delete.sql
 \ir features/price_bars_90_indicators_truncate.sql
 \ir features/compute_event_features.sql
+\ir features/feature_catalogue.sql
 
 -- Scoring of an event: the row trigger fills NEW, the statement trigger logs
 \ir scoring/compiler_runtime.sql
@@ -75,6 +76,8 @@
 \ir ops/check_model.sql
 \ir ops/promote.sql
 \ir ops/rollback.sql
+\ir ops/label_outcomes.sql
+\ir ops/training_dataset.sql
 \ir ops/score_batch.sql
 \ir ops/backfill.sql
 \ir ops/create_prediction_partitions.sql

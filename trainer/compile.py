@@ -49,8 +49,8 @@ def compile_folder(folder: ModelFolder) -> CompileReport:
 def _features_function(version: str, feature_names: Sequence[str]) -> str:
     """Return the function that picks a model's features by name, in its order."""
     function = sql.Identifier("ml_generated", f"features_{version}")
-    attributes = sql.SQL(",\n    ").join(
-        sql.SQL("(p_features).{}").format(sql.Identifier(name)) for name in feature_names
+    attributes = sql.SQL(",\n        ").join(
+        sql.SQL("p_features.{}").format(sql.Identifier(name)) for name in feature_names
     )
     template = statement("features_function").decode()
     return sql.SQL(template).format(function=function, attributes=attributes).as_string(None)  # type: ignore[arg-type]

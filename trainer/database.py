@@ -60,8 +60,8 @@ def _not_understood(source: str, text: str) -> str:
     if "://" not in text:
         return f"{source} is not understood: write it like {_EXAMPLE}, or as host=... dbname=... user=..."
     return (
-        f"{source} is not understood: write it like {_EXAMPLE}, with @ / % : # ? of a password written as "
-        "%40 %2F %25 %3A %23 %3F, and only with options that PostgreSQL knows."
+        f"{source} is not understood: write it like {_EXAMPLE}, with @ / % of a password written as "
+        "%40 %2F %25, and only with options that PostgreSQL knows."
     )
 
 

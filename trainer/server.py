@@ -32,6 +32,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -249,7 +250,7 @@ def find_binaries() -> Binaries:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _ENVIRONMENT_KEPT if name in os.environ}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+    return {**kept, "LC_ALL": "C"}
 
 
 # ------------------------------------------------------------------------------------------------- folders
@@ -362,15 +363,22 @@ class Cluster:
         return arguments
 
     def run(self, program: str, *arguments: str, output: IO[bytes], pgdata: Path | None = None) -> int:
-        """Run a program of the server's to its end as the server's account, and return its exit code."""
+        """Run a program, one of PostgreSQL's by its name, as the server's account; return its exit code."""
         process_arguments = self.process_arguments()
         if pgdata is not None:
             process_arguments["env"] |= {"PGDATA": str(pgdata)}
         path = self.binaries.folder / program
         try:
-            return subprocess.run(  # noqa: S603
+            with subprocess.Popen(  # noqa: S603
                 [str(path), *arguments], stdout=output, stderr=output, **process_arguments
-            ).returncode
+            ) as process:
+                try:
+                    return process.wait()
+                except BaseException:
+                    # Its own children too: what initdb has begun must not write on while it is removed.
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGTERM)
+                    raise
         except OSError as error:
             account = f" as the account {self.account.name}" if self.account else ""
             raise UserError(
@@ -391,9 +399,7 @@ class Cluster:
 
     def create(self, *, durable: bool) -> None:
         """Run initdb in a temporary folder, then rename it: a cluster exists as a whole or not at all."""
-        parent, prefix = self.data.parent, f"{self.data.name}.new-"
-        _remove_leftovers(parent, f"{prefix}*")
-        fresh = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        fresh = Path(tempfile.mkdtemp(prefix=f"{self.data.name}.new-", dir=self.data.parent))
         try:
             self.give(fresh)
             arguments = ["-D", str(fresh), "-U", USER, "--auth-local=trust", "--auth-host=reject"]
@@ -411,10 +417,10 @@ def _failure(action: str, output: str, place: Path, log: Path | None = None) -> 
     """Make one sentence of what a PostgreSQL program said before it gave up."""
     if "No space left on device" in output or "Disk quota exceeded" in output:
         return _disk_full(place)
-    if "Permission denied" in output:
-        return f"The server's account may not use {place}: set {HOME_VARIABLE} to a folder that it can reach."
     reasons = re.findall(r"(?:FATAL|PANIC|error|fatal): +(.*)", output)
     reason = (reasons[-1] if reasons else output.strip().rpartition("\n")[2]) or "it gave no reason"
+    if "Permission denied" in reason:
+        reason += f", set {HOME_VARIABLE} to a folder that the server's account can use"
     see = f"; see its log, {log}." if log else "."
     return f"PostgreSQL could not {action} the server in {place}: {reason.rstrip('.')}{see}"
 
@@ -496,7 +502,7 @@ class EmbeddedServer(Cluster):
         if recorded is None:
             return None
         if _PROCESSES.is_dir():
-            return recorded if self._relation(recorded) is not None else None
+            return recorded if self._serves(recorded) else None
         return recorded if self.ping() is not Ping.NO_RESPONSE else None
 
     # ------------------------------------------------------------------------------------------- folders
@@ -559,8 +565,8 @@ class EmbeddedServer(Cluster):
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
 
-    def _relation(self, process: int) -> bool | None:
-        """Say whether a live process serves this data folder: True, None for no, False for maybe.
+    def _serves(self, process: int) -> bool:
+        """Say whether a live process is a server process of this data folder.
 
         A number in a lock file proves nothing: it may belong to a zombie, or to another program by now.
         """
@@ -568,13 +574,17 @@ class EmbeddedServer(Cluster):
         try:
             data = self.data.stat()
             if entry.stat().st_uid != data.st_uid or (entry / "comm").read_text().strip() != "postgres":
-                return None
-            folder = (entry / "cwd").stat()
+                return False
+            return os.path.samestat((entry / "cwd").stat(), data)
         except PermissionError:
-            return False  # root without CAP_SYS_PTRACE, as in a container
+            # Root without CAP_SYS_PTRACE, as in a container, may know less than the account itself.
+            if self.account is None:
+                return False
+            same = ["-c", '[ "$1" -ef "$2" ]', "sh", str(entry / "cwd"), str(self.data)]
+            with Path(os.devnull).open("wb") as nowhere:
+                return self.run("/bin/sh", *same, output=nowhere) == 0
         except OSError:
-            return None
-        return True if os.path.samestat(folder, data) else None
+            return False
 
     def _clear_stale_server(self) -> None:
         """Get rid of what a killed server left: backends that have not noticed, and its lock files.
@@ -585,18 +595,14 @@ class EmbeddedServer(Cluster):
         if not _PROCESSES.is_dir():
             return
         began = time.monotonic()
-        while True:
-            numbers = [int(entry.name) for entry in _PROCESSES.glob("[0-9]*")]
-            related = {number: self._relation(number) for number in numbers}
-            related = {number: relation for number, relation in related.items() if relation is not None}
-            if not related:
-                break
+        numbers = [int(entry.name) for entry in _PROCESSES.glob("[0-9]*")]
+        while numbers := [number for number in numbers if self._serves(number)]:
             waited = time.monotonic() - began
             if waited > STALE_SERVER_TIMEOUT:
                 return  # the server's own checks decide
-            for number, certain in related.items():
-                if certain and waited > 2:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
+            if waited > 2:
+                for number in numbers:
+                    with contextlib.suppress(ProcessLookupError):
                         os.kill(number, signal.SIGQUIT)  # what their own server would send them
             time.sleep(0.1)
         for lock_file in (self.data / "postmaster.pid", self.socket / f".s.PGSQL.{PORT}.lock"):
@@ -616,6 +622,7 @@ class EmbeddedServer(Cluster):
             self._stop()  # somebody removed its socket: nobody can reach it any more
         self._prepare_socket()
         self._check_data()
+        _remove_leftovers(self.folder, f"{self.data.name}.new-*")
         cache, label = self.folder / "binaries", self.binaries.label
         self.make_binaries_usable(cache)
         for old in cache.glob("*"):
@@ -766,16 +773,14 @@ class ThrowawayServer(Cluster):
     maintenance_dbname = "postgres"
 
     def __init__(self, settings: dict[str, str] | None = None) -> None:
-        self._extra_settings = settings or {}
+        self.extra_settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = contextlib.ExitStack()
         memory = Path("/dev/shm")  # noqa: S108 (clones of databases stay fast on a busy disk)
         roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 30
         parent = memory if roomy else Path("/tmp")  # noqa: S108 (TMPDIR may be too long for a socket)
-        binaries, account = find_binaries(), server_account()
-        self._sweep(parent)
-        self.folder = Path(tempfile.mkdtemp(prefix=self.PREFIX, dir=parent))
-        super().__init__(binaries, account, self.folder / "data", self.folder / "s")
+        self.folder = parent / (self.PREFIX + secrets.token_hex(4))
+        super().__init__(find_binaries(), server_account(), self.folder / "data", self.folder / "s")
         self.host = str(self.socket)
 
     @classmethod
@@ -789,7 +794,7 @@ class ThrowawayServer(Cluster):
     def settings(self) -> dict[str, str]:
         """Add what makes tests fast and a crash fatal."""
         fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
-        return {**super().settings(), **fast, **self._extra_settings}
+        return {**super().settings(), **fast, **self.extra_settings}
 
     def __enter__(self) -> Self:
         try:
@@ -804,9 +809,11 @@ class ThrowawayServer(Cluster):
 
     def start(self) -> None:
         """Create the cluster and wait until the server accepts connections."""
+        self._sweep(self.folder.parent)
+        self.folder.mkdir(mode=0o700)
+        self._closing.enter_context(_lock(self.folder / "lock"))
         if self.account is not None:
             self.folder.chmod(0o711)
-        self._closing.enter_context(_lock(self.folder / "lock"))
         self.socket.mkdir(mode=0o700)
         self.give(self.socket)
         self.make_binaries_usable(self.folder / "binaries")

@@ -4,6 +4,8 @@ Revision: 0002
 Revises: 0001
 """
 
+from frozen_objects import require_drop_data, snapshot
+
 from alembic import op
 
 revision = "0002"
@@ -27,6 +29,7 @@ OBJECTS = (
     "features/price_bars_90_indicators_delete",
     "features/price_bars_90_indicators_truncate",
     "features/compute_event_features",
+    "features/feature_catalogue",
 )
 
 
@@ -39,5 +42,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them in the opposite order."""
+    require_drop_data("all installed models")
+    op.run_sql(snapshot("features/remove_models", revision))
     for path in reversed(OBJECTS):
         op.drop_object(path, version=revision)

@@ -22,6 +22,8 @@ OBJECTS = (
     "ops/check_model",
     "ops/promote",
     "ops/rollback",
+    "ops/label_outcomes",
+    "ops/training_dataset",
     "ops/score_batch",
     "ops/backfill",
     "ops/create_prediction_partitions",

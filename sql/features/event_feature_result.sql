@@ -9,4 +9,5 @@ CREATE TYPE ml.event_feature_result AS (
 );
 COMMENT ON TYPE ml.event_feature_result IS
     'What ml.compute_event_features returns: the completed inputs, the features, and the bar they were computed at.';
-COMMENT ON COLUMN ml.event_feature_result.reason IS 'NULL, bar_missing or timeframe_unknown; with a reason, no features.';
+COMMENT ON COLUMN ml.event_feature_result.reason IS
+    'NULL, bar_missing or timeframe_unknown; with a reason, no features.';

@@ -39,7 +39,7 @@ AS $function$
         (p_features).adx_14,
         (p_features).di_difference_14,
         (p_features).stochastic_k_14,
-        (p_features).cci_20,
+        (p_features).cci_14,
         (p_features).mfi_14,
         (p_features).bollinger_z_20,
         (p_features).acceleration_5_atr,

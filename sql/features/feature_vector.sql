@@ -35,7 +35,7 @@ CREATE TYPE ml.feature_vector AS (
     adx_14 double precision,
     di_difference_14 double precision,
     stochastic_k_14 double precision,
-    cci_20 double precision,
+    cci_14 double precision,
     mfi_14 double precision,
     bollinger_z_20 double precision,
     acceleration_5_atr double precision,

@@ -1,5 +1,6 @@
--- Rebuilds bar indicators by hand, for all series or one, from the beginning or a time on; returns the number of bars.
--- Called by: nothing. Calls: ml.recompute_bar_indicators. Reads: public.price_bars, ml.bar_states. Writes: ml.bar_series.
+-- Rebuilds bar indicators by hand, of all series or some, from a time on; returns the number of bars.
+-- Called by: nothing. Calls: ml.recompute_bar_indicators. Reads: public.price_bars, ml.bar_states.
+-- Writes: ml.bar_series.
 
 CREATE OR REPLACE FUNCTION ml.refresh_bar_indicators(
     p_symbol text DEFAULT NULL, p_timeframe text DEFAULT NULL, p_since timestamptz DEFAULT NULL
@@ -35,5 +36,5 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION ml.refresh_bar_indicators IS
-    'Rebuilds bar indicators by hand, for all series or one, from the beginning or a time on; returns the number of bars.';
+    'Rebuilds bar indicators by hand, of all series or some, from a time on; returns the number of bars.';
 REVOKE ALL ON FUNCTION ml.refresh_bar_indicators FROM PUBLIC;

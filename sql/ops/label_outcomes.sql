@@ -54,7 +54,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    WITH candidate AS MATERIALIZED (
+    WITH placed AS MATERIALIZED (
         SELECT
             e.id,
             e.symbol,
@@ -62,35 +62,33 @@ BEGIN
             e.detected_at,
             f.bar_period,
             f.max_bar_age,
-            CASE coalesce(e.direction, t.direction) WHEN 'bullish' THEN 1.0::float8 WHEN 'bearish' THEN -1.0::float8
-            END AS side
+            -- The words that ml.compute_event_features takes for a direction.
+            CASE
+                WHEN lower(coalesce(e.direction, t.direction)) IN ('bullish', 'long', 'buy', 'up', '1') THEN 1::float8
+                WHEN lower(coalesce(e.direction, t.direction)) IN ('bearish', 'short', 'sell', 'down', '-1')
+                    THEN -1::float8
+            END AS side,
+            i.ts AS bar_ts,
+            i.bar_number,
+            i.atr_100
         FROM public.pattern_events AS e
         LEFT JOIN public.ml_timeframes AS f ON f.timeframe = e.timeframe
-        LEFT JOIN ml.pattern_types AS t ON t.pattern_type = e.pattern_type
+        LEFT JOIN ml.pattern_types AS t ON t.pattern_type = lower(e.pattern_type)
+        -- The bar that the event's features are computed at.
+        LEFT JOIN LATERAL (
+            SELECT b.ts, b.bar_number, b.atr_100
+            FROM ml.bar_indicators AS b
+            WHERE b.symbol = e.symbol AND b.timeframe = e.timeframe AND b.ts <= e.detected_at
+                AND (b.ts = e.detected_at OR b.ts + f.bar_period <= e.detected_at)
+            ORDER BY b.ts DESC
+            LIMIT 1
+        ) AS i ON i.ts + f.bar_period + f.max_bar_age >= e.detected_at
         WHERE (
             (e.outcome_label IS NULL AND e.label_source IS NULL)
             OR (p_relabel AND e.label_source = p_label)
         )
         AND (p_since IS NULL OR e.detected_at >= p_since)
         AND (p_until IS NULL OR e.detected_at < p_until)
-    ),
-
-    placed AS MATERIALIZED (
-        SELECT
-            c.*,
-            i.atr_100,
-            i.bar_number,
-            u.ts AS bar_ts
-        FROM candidate AS c
-        LEFT JOIN LATERAL (
-            SELECT b.ts
-            FROM public.price_bars AS b
-            WHERE b.symbol = c.symbol AND b.timeframe = c.timeframe AND b.ts <= c.detected_at
-                AND (b.ts = c.detected_at OR b.ts + c.bar_period <= c.detected_at)
-            ORDER BY b.ts DESC
-            LIMIT 1
-        ) AS u ON u.ts + c.bar_period + c.max_bar_age >= c.detected_at
-        LEFT JOIN ml.bar_indicators AS i ON i.symbol = c.symbol AND i.timeframe = c.timeframe AND i.ts = u.ts
     ),
 
     -- One event at a time: a join of all events with all their paths is planned badly right after a bulk load.
@@ -233,4 +231,4 @@ END
 $function$;
 COMMENT ON FUNCTION ml.label_outcomes IS
     'Label events by what the market did next: target, stop or neither within a number of bars (label TB2).';
-REVOKE EXECUTE ON FUNCTION ml.label_outcomes FROM PUBLIC;
+REVOKE ALL ON FUNCTION ml.label_outcomes FROM PUBLIC;

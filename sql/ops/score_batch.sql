@@ -8,6 +8,8 @@ CREATE OR REPLACE FUNCTION ml.score_batch(p_ids uuid[], p_write boolean)
 RETURNS TABLE (reason text, events bigint)
 LANGUAGE plpgsql
 SET search_path = ''
+-- Fewer digits would reach ml_features, from which the log and every replay read the values.
+SET extra_float_digits = 1
 -- Compiling an expression this size for a batch costs more than running it.
 SET jit = off
 AS $function$

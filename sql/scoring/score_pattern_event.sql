@@ -10,6 +10,8 @@ RETURNS trigger
 LANGUAGE plpgsql
 STABLE SECURITY DEFINER
 SET search_path = ''
+-- Fewer digits would reach ml_features, from which the log and every replay read the values.
+SET extra_float_digits = 1
 AS $function$
 DECLARE
     v_started timestamptz := clock_timestamp();

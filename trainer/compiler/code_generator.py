@@ -25,14 +25,14 @@ class Infix(str):
 
 
 def quote_identifier(name: str) -> str:
-    """Quote one SQL identifier, whatever it holds; raise `UnsupportedModelError` for one that PostgreSQL cannot hold."""
+    """Quote one SQL identifier; raise `UnsupportedModelError` for one that PostgreSQL cannot hold."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
         size = 0
     if size == 0 or size > MAXIMUM_IDENTIFIER_BYTES or "\0" in name:
         raise UnsupportedModelError(
-            f"{json.dumps(name)} is no SQL identifier; give 1 to {MAXIMUM_IDENTIFIER_BYTES} bytes of text per part."
+            f"{json.dumps(name)} is no SQL identifier; give 1 to {MAXIMUM_IDENTIFIER_BYTES} bytes of text."
         )
     return '"' + name.replace('"', '""') + '"'
 

@@ -29,7 +29,7 @@ def export_to_postgres(
     runtime_schema: str = "ml",
     revoke_from_public: bool = False,
 ) -> str:
-    """Return the SQL that creates a PL/pgSQL function equal to ``predict_proba`` (``predict`` of a regressor).
+    """Return SQL that creates a PL/pgSQL function equal to ``predict_proba`` (of a regressor: ``predict``).
 
     The text holds CREATE OR REPLACE FUNCTION and COMMENT ON FUNCTION, and REVOKE ALL ... FROM PUBLIC when
     ``revoke_from_public`` is set; no transaction control. ``function_name`` is ``name`` or ``schema.name``,

@@ -63,7 +63,7 @@ class FeatureVector(VectorNode):
 
 
 class CheckedVector(VectorNode):
-    """``source``, or an error where a value is missing without leave or its absolute value reaches ``limit``."""
+    """``source``, or an error where a value is missing without leave or reaches ``limit`` in magnitude."""
 
     def __init__(self, source: VectorNode, allow_missing: bool, limit: float) -> None:
         self.source = source

@@ -80,9 +80,9 @@ def assemble(model: Any) -> ast.Expr:
     that cannot be reproduced exactly.
     """
     estimator = final_estimator(model)
-    name = (
-        f"{type(model).__name__} without an estimator" if is_absent(estimator) else type(estimator).__name__
-    )
+    name = type(estimator).__name__
+    if estimator is not model and is_absent(estimator):
+        name = f"{type(model).__name__} without an estimator"
     assembler = SUPPORTED_MODELS.get(class_key(estimator))
     if assembler is None:
         supported = ", ".join(sorted(key.split("_", 1)[1] for key in SUPPORTED_MODELS))

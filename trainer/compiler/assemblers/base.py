@@ -19,7 +19,7 @@ class Assembler(ModelAssembler):  # type: ignore[misc]
         self.source = source
 
     def finite_source(self, allow_missing: bool) -> nodes.VectorNode:
-        """Return ``source`` behind scikit-learn's usual check of its input for infinity and missing values."""
+        """Return ``source`` behind scikit-learn's usual check for infinity and missing values."""
         if self.source.is_finite and (allow_missing or not self.source.may_be_missing):
             return self.source
         return nodes.CheckedVector(self.source, allow_missing=allow_missing, limit=np.inf)

@@ -34,6 +34,10 @@ class HistGradientBoostingClassifierAssembler(HistGradientBoostingAssembler):
 
     def assemble(self) -> ast.Expr:
         """Return probabilities in the order of ``classes_``."""
+        if len(self.model.classes_) == 1:
+            raise UnsupportedModelError(
+                "HistGradientBoostingClassifier was fitted on a single class; fit it on at least two."
+            )
         scores = self.scores()
         return binary_probabilities(scores) if scores.output_size == 1 else nodes.SoftmaxVector(scores)
 

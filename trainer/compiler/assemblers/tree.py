@@ -34,8 +34,8 @@ def fold_float32(thresholds: nodes.Floats) -> nodes.Floats:
         middle = below.astype(np.float64) / 2 + np.where(np.isinf(above), 2.0**128, above) / 2
         stays = middle.astype(np.float32) == below
         folded = np.where(stays, middle, np.nextafter(middle, -np.inf))
-    # Beyond the largest float32 there is nothing to round: all values lie on one side.
-    return np.where(np.abs(thresholds) > FLOAT32_LARGEST, thresholds, folded)
+    # Beyond the largest float32 all values lie on one side.
+    return np.where(np.abs(thresholds) > FLOAT32_LARGEST, np.copysign(np.inf, thresholds), folded)
 
 
 def tree_from_nodes(
@@ -54,7 +54,7 @@ def tree_from_nodes(
     magnitudes = np.abs(leaves[leaves != 0])
     if not np.isfinite(leaves).all() or (magnitudes < SMALLEST_LEAF).any():
         raise UnsupportedModelError(
-            f"A leaf holds a value that is not finite or closer to zero than {SMALLEST_LEAF}; scale the target."
+            f"A leaf holds a value that is infinite or closer to zero than {SMALLEST_LEAF}; scale the target."
         )
     return nodes.Tree(
         feature=np.asarray(feature, dtype=np.int64)[split],
@@ -106,7 +106,7 @@ class Float32TreeAssembler(Assembler):
 
 
 class AveragedTreesAssembler(Float32TreeAssembler):
-    """A forest, or a single tree as a forest of one: the mean of the leaves, which hold a value or class shares."""
+    """A forest, or a single tree as a forest of one: the mean of leaves, be they values or class shares."""
 
     def assemble(self) -> ast.Expr:
         """Return probabilities in the order of ``classes_``, or a scalar for a regressor."""
@@ -127,7 +127,7 @@ class GradientBoostingAssembler(Float32TreeAssembler):
         model = self.model
         if not (model.init is None or model.init == "zero"):
             raise UnsupportedModelError(
-                f"{type(model).__name__} with an estimator as init is not supported; leave init at its default."
+                f"{type(model).__name__} with an estimator as init is not supported; leave it at its default."
             )
         base = np.ravel(model._raw_predict_init(np.zeros((1, self.source.output_size))))
         groups = [

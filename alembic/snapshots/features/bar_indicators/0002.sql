@@ -1,8 +1,8 @@
 -- Indicators of every bar: all that the features of an event need to know about bars, in one row.
 -- Called by: nothing. Calls: nothing. Reads: nothing. Writes: nothing.
 
--- Values are those of a bullish event; ml.compute_event_features turns them for a bearish one. NULL: not enough history,
--- or not defined (the range of a flat bar as a divisor). Definitions are in public.ml_features.
+-- Values are those of a bullish event; ml.compute_event_features turns them for a bearish one. NULL: not enough
+-- history, or not defined (the range of a flat bar as a divisor). Definitions are in public.ml_features.
 CREATE TABLE ml.bar_indicators (
     symbol text NOT NULL,
     timeframe text NOT NULL,
@@ -50,7 +50,7 @@ CREATE TABLE ml.bar_indicators (
     adx_14 double precision,
     di_difference_14 double precision,
     stochastic_k_14 double precision,
-    cci_20 double precision,
+    cci_14 double precision,
     mfi_14 double precision,
     bollinger_z_20 double precision,
     acceleration_5_atr double precision,

@@ -1,8 +1,8 @@
 -- One row per series of bars: the lock under which its indicators are recomputed.
 -- Called by: nothing. Calls: nothing. Reads: nothing. Writes: nothing.
 
--- A row and not an advisory lock: it also makes a REPEATABLE READ transaction, which cannot see bars that were committed
--- after its snapshot, fail with a serialization error instead of computing without them.
+-- A row and not an advisory lock: a REPEATABLE READ transaction cannot see bars that were committed after its snapshot,
+-- and the row makes it fail with a serialization error instead of computing without them.
 CREATE TABLE ml.bar_series (
     symbol text NOT NULL,
     timeframe text NOT NULL,

@@ -1,14 +1,17 @@
--- Features of one event from the bars up to the one it names: the only definition, for live rows, backfill and training.
+-- Features of one event from bars up to the one it names: the one definition for live rows, backfill, training.
 -- Called by: ml.score_pattern_event, ml.score_batch, trainer. Calls: nothing.
 -- Reads: public.ml_timeframes, ml.bar_indicators, ml.pattern_types. Writes: nothing.
 
 -- STABLE and with one query: every row of a statement sees the same bars, and a call costs one executor start.
+-- The settings make the first call of a session plan once, and never for a scan of a table that was small at that time.
 -- OFFSET 0 keeps each layer's expressions from being copied to all the places that use them.
 CREATE OR REPLACE FUNCTION ml.compute_event_features(p_event ml.event_inputs)
 RETURNS ml.event_feature_result
 LANGUAGE plpgsql
 STABLE
 PARALLEL SAFE
+SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
 AS $function$
 DECLARE
     v_pattern_type text := pg_catalog.lower(p_event.pattern_type);
@@ -29,7 +32,8 @@ BEGIN
             b.overlap_with_previous,
             l.pattern_bars,
             (l.pattern_high - l.pattern_low) / b.atr_14,
-            0.5::float8 + l.s * ((b.close - l.pattern_low) / nullif(l.pattern_high - l.pattern_low, 0) - 0.5::float8),
+            CASE WHEN l.s > 0 THEN b.close - l.pattern_low WHEN l.s < 0 THEN l.pattern_high - b.close END
+                / nullif(l.pattern_high - l.pattern_low, 0),
             v.risk / b.atr_14,
             l.s * b.return_1_atr,
             l.s * b.return_3_atr,
@@ -41,18 +45,18 @@ BEGIN
             l.s * b.close_to_sma_200_atr,
             l.s * b.sma_20_slope_5_atr,
             l.s * b.sma_50_slope_10_atr,
-            l.s * b.efficiency_ratio_20,
+            b.efficiency_ratio_20,
             l.s * b.net_up_bars_10,
             l.s * b.close_run,
-            50::float8 + l.s * (b.rsi_14 - 50::float8),
+            CASE WHEN l.s > 0 THEN b.rsi_14 WHEN l.s < 0 THEN 100::float8 - b.rsi_14 END,
             l.s * b.rsi_14_change_5,
             l.s * b.macd_atr,
             l.s * b.macd_histogram_atr,
             b.adx_14,
             l.s * b.di_difference_14,
-            50::float8 + l.s * (b.stochastic_k_14 - 50::float8),
-            l.s * b.cci_20,
-            50::float8 + l.s * (b.mfi_14 - 50::float8),
+            CASE WHEN l.s > 0 THEN b.stochastic_k_14 WHEN l.s < 0 THEN 100::float8 - b.stochastic_k_14 END,
+            l.s * b.cci_14,
+            CASE WHEN l.s > 0 THEN b.mfi_14 WHEN l.s < 0 THEN 100::float8 - b.mfi_14 END,
             l.s * b.bollinger_z_20,
             l.s * b.acceleration_5_atr,
             b.atr_14_pct,
@@ -176,6 +180,9 @@ BEGIN
 
     IF NOT FOUND THEN
         v_result.inputs := p_event;
+        v_result.inputs.direction := coalesce(
+            p_event.direction, (SELECT p.direction FROM ml.pattern_types AS p WHERE p.pattern_type = v_pattern_type)
+        );
         v_result.reason := CASE
             WHEN EXISTS (SELECT FROM public.ml_timeframes AS f WHERE f.timeframe = p_event.timeframe)
                 THEN 'bar_missing'
@@ -186,5 +193,5 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION ml.compute_event_features IS
-    'Features of one event from the bars up to the one it names: the only definition, for live rows, backfill and training.';
+    'Features of one event from bars up to the one it names: the one definition for live rows, backfill, training.';
 REVOKE ALL ON FUNCTION ml.compute_event_features FROM PUBLIC;

@@ -1,10 +1,10 @@
--- Recomputes states and indicators of one series from the first bar that may have changed; returns the number of bars.
+-- Recomputes states and indicators of one series from a bar on; returns the number of bars.
 -- Called by: ml.maintain_bar_indicators, ml.refresh_bar_indicators. Calls: nothing.
 -- Reads: public.price_bars. Writes: ml.bar_series, ml.bar_states, ml.bar_indicators.
 
 -- The settings keep plans right that were made while the tables were small, and short statements from being compiled.
 CREATE OR REPLACE FUNCTION ml.recompute_bar_indicators(
-    p_symbol text, p_timeframe text, p_since timestamptz DEFAULT '-infinity'
+    p_symbol text, p_timeframe text, p_since timestamptz
 )
 RETURNS bigint
 LANGUAGE plpgsql
@@ -18,7 +18,7 @@ AS $function$
 DECLARE
     -- Bars per round: bounds the memory that a load of any size takes.
     c_round CONSTANT integer := 2000;
-    -- Below this an average that only decays counts as zero; left alone it would underflow after thousands of flat bars.
+    -- An average that only decays counts as zero below this; left alone it would underflow after some thousand bars.
     c_tiny CONSTANT double precision := 1e-200;
     v_bar public.price_bars;
     v_state ml.bar_states;
@@ -96,8 +96,14 @@ BEGIN
                         ELSE 0
                     END;
                     v_state.typical_price := (v_bar.high + v_bar.low + v_bar.close) / 3;
-                    v_state.money_flow := v_state.typical_price * v_bar.volume
-                        * pg_catalog.sign(v_state.typical_price - v_previous.typical_price);
+                    -- Equal typical prices may differ in the last bit, because they are sums.
+                    v_state.money_flow := CASE
+                        WHEN pg_catalog.abs(v_state.typical_price - v_previous.typical_price)
+                            <= 1e-12 * v_state.typical_price THEN 0
+                        WHEN v_state.typical_price > v_previous.typical_price
+                            THEN v_state.typical_price * v_bar.volume
+                        ELSE -v_state.typical_price * v_bar.volume
+                    END;
 
                     -- Each average is the plain mean of what it has seen until its period is full (the seed), and
                     -- exponential from then on.
@@ -164,13 +170,16 @@ BEGIN
                     END IF;
 
                     IF v_n >= 15 THEN
-                        v_state.rsi_14 := 100 * v_state.average_gain_14
-                            / nullif(v_state.average_gain_14 + v_state.average_loss_14, 0);
+                        v_state.rsi_14 := 100 * (
+                            v_state.average_gain_14 / nullif(v_state.average_gain_14 + v_state.average_loss_14, 0)
+                        );
                         -- Without movement there is no direction: zero within the seed, the last value after it.
                         IF v_state.plus_dm_14 + v_state.minus_dm_14 > 0 THEN
                             v_state.adx_14 := v_previous.adx_14 + (
-                                100 * pg_catalog.abs(v_state.plus_dm_14 - v_state.minus_dm_14)
-                                / (v_state.plus_dm_14 + v_state.minus_dm_14) - v_previous.adx_14
+                                100 * (
+                                    pg_catalog.abs(v_state.plus_dm_14 - v_state.minus_dm_14)
+                                    / (v_state.plus_dm_14 + v_state.minus_dm_14)
+                                ) - v_previous.adx_14
                             ) / least(v_n - 14, 14);
                         ELSIF v_n <= 28 THEN
                             v_state.adx_14 := v_previous.adx_14 - v_previous.adx_14 / (v_n - 14);
@@ -203,72 +212,122 @@ BEGIN
                 v_indicators := ARRAY(
                     SELECT ROW(
                         t.symbol, t.timeframe, t.ts, t.bar_number,
-                    t.high,
-                    t.low,
-                    t.close,
-                    a.atr_14,
-                    a.atr_100,
-                    CASE WHEN t.bar_number >= 2 THEN w20.highest_2 END,
-                    CASE WHEN t.bar_number >= 2 THEN w20.lowest_2 END,
-                    CASE WHEN t.bar_number >= 3 THEN w20.highest_3 END,
-                    CASE WHEN t.bar_number >= 3 THEN w20.lowest_3 END,
-                    CASE WHEN t.bar_number >= 4 THEN w20.highest_4 END,
-                    CASE WHEN t.bar_number >= 4 THEN w20.lowest_4 END,
-                    CASE WHEN t.bar_number >= 5 THEN w20.highest_5 END,
-                    CASE WHEN t.bar_number >= 5 THEN w20.lowest_5 END,
-                    CASE WHEN t.bar_number >= 20 THEN w20.highest_20 END,
-                    CASE WHEN t.bar_number >= 20 THEN w20.lowest_20 END,
-                    (t.close - t.open) / a.atr_14,
-                    (t.high - t.low) / a.atr_14,
-                    pg_catalog.abs(t.close - t.open) / nullif(t.high - t.low, 0),
-                    (t.high - greatest(t.open, t.close)) / a.atr_14,
-                    (least(t.open, t.close) - t.low) / a.atr_14,
-                    (t.open - w61.closes[2]) / a.atr_14,
-                    CASE WHEN t.bar_number >= 2 THEN (least(t.high, w20.high_2) - greatest(t.low, w20.low_2))
-                    / nullif(w20.highest_2 - w20.lowest_2, 0) END,
-                    CASE WHEN t.bar_number >= 2 THEN (t.close - w61.closes[2]) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 4 THEN (t.close - w61.closes[4]) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 11 THEN (t.close - w61.closes[11]) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 21 THEN (t.close - w61.closes[21]) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 61 THEN (t.close - w61.closes[61]) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 20 THEN -w20.close_offset_20 / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 50 THEN -w61.close_offset_50 / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 200 THEN -w250.close_offset_200 / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 25 THEN (w20.close_offset_20 - w61.close_offset_20_lag_5) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 60 THEN (w61.close_offset_50 - w61.close_offset_50_lag_10) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 21 THEN (t.close - w61.closes[21]) / nullif(w20.path_20, 0) END,
-                    CASE WHEN t.bar_number >= 11 THEN w20.net_up_bars_10 END,
-                    CASE WHEN t.bar_number >= 2 THEN t.close_run END,
-                    t.rsi_14,
-                    CASE WHEN t.bar_number >= 20 THEN t.rsi_14 - w20.rsi_14_lag_5 END,
-                    CASE WHEN t.bar_number >= 26 THEN (t.ema_12 - t.ema_26) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 34 THEN (t.ema_12 - t.ema_26 - t.macd_signal) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 28 THEN t.adx_14 END,
-                    CASE WHEN t.bar_number >= 15 THEN 100::float8 * (t.plus_dm_14 - t.minus_dm_14) / nullif(t.true_range_14, 0) END,
-                    CASE WHEN t.bar_number >= 14 THEN 100::float8 * (t.close - w20.lowest_14) / nullif(w20.highest_14 - w20.lowest_14, 0) END,
-                    CASE WHEN t.bar_number >= 20 THEN -w20.typical_offset_20 / nullif(0.015::float8 * d.typical_deviation_20, 0) END,
-                    CASE WHEN t.bar_number >= 15 THEN 100::float8 * w20.positive_flow_14 / nullif(w20.positive_flow_14 + w20.negative_flow_14, 0) END,
-                    CASE WHEN t.bar_number >= 20 THEN -w20.close_offset_20 / nullif(w20.close_sd_20, 0) END,
-                    CASE WHEN t.bar_number >= 11 THEN (t.close - 2::float8 * w61.closes[6] + w61.closes[11]) / a.atr_14 END,
-                    100::float8 * a.atr_14 / t.close,
-                    pg_catalog.ln(a.atr_14 / a.atr_100),
-                    CASE WHEN t.bar_number >= 114 AND a.atr_14 > 0 THEN w100.atr_14_rank / 100::float8 END,
-                    CASE WHEN t.bar_number >= 101 AND a.atr_14 > 0 THEN w100.true_range_rank / 100::float8 END,
-                    CASE WHEN t.bar_number >= 21 THEN 100::float8 * w20.return_sd_20 END,
-                    CASE WHEN t.bar_number >= 21 THEN CASE WHEN w20.return_sd_5 > 1e-9::float8 AND w20.return_sd_20 > 1e-9::float8
-                    THEN pg_catalog.ln(w20.return_sd_5 / w20.return_sd_20) END END,
-                    CASE WHEN t.bar_number >= 20 THEN 400::float8 * w20.close_sd_20 / (t.close + w20.close_offset_20) END,
-                    CASE WHEN t.bar_number >= 20 THEN CASE WHEN t.volume > 0 THEN pg_catalog.ln(t.volume / (w20.volume_20 / 20::float8)) END END,
-                    CASE WHEN t.bar_number >= 100 THEN CASE WHEN w20.volume_20 > 0 THEN pg_catalog.ln(5::float8 * w20.volume_20 / w100.volume_100) END END,
-                    CASE WHEN t.bar_number >= 100 THEN CASE WHEN w100.volume_100 > 0 THEN w100.volume_rank / 100::float8 END END,
-                    CASE WHEN t.bar_number >= 21 THEN w20.up_volume_20 / nullif(w20.volume_20, 0) END,
-                    CASE WHEN t.bar_number >= 20 THEN w20.located_volume_20 / nullif(w20.volume_20, 0) END,
-                    CASE WHEN t.bar_number >= 20 THEN (w20.highest_20 - t.close) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 20 THEN (t.close - w20.lowest_20) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 60 THEN (w61.highest_60 - t.close) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 60 THEN (t.close - w61.lowest_60) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 250 THEN (w250.highest_250 - t.close) / a.atr_14 END,
-                    CASE WHEN t.bar_number >= 250 THEN (t.close - w250.lowest_250) / a.atr_14 END
+                        t.high,
+                        t.low,
+                        t.close,
+                        a.atr_14,
+                        a.atr_100,
+                        CASE WHEN t.bar_number >= 2 THEN w20.highest_2 END,
+                        CASE WHEN t.bar_number >= 2 THEN w20.lowest_2 END,
+                        CASE WHEN t.bar_number >= 3 THEN w20.highest_3 END,
+                        CASE WHEN t.bar_number >= 3 THEN w20.lowest_3 END,
+                        CASE WHEN t.bar_number >= 4 THEN w20.highest_4 END,
+                        CASE WHEN t.bar_number >= 4 THEN w20.lowest_4 END,
+                        CASE WHEN t.bar_number >= 5 THEN w20.highest_5 END,
+                        CASE WHEN t.bar_number >= 5 THEN w20.lowest_5 END,
+                        CASE WHEN t.bar_number >= 20 THEN w20.highest_20 END,
+                        CASE WHEN t.bar_number >= 20 THEN w20.lowest_20 END,
+                        (t.close - t.open) / a.atr_14,
+                        (t.high - t.low) / a.atr_14,
+                        pg_catalog.abs(t.close - t.open) / nullif(t.high - t.low, 0),
+                        (t.high - greatest(t.open, t.close)) / a.atr_14,
+                        (least(t.open, t.close) - t.low) / a.atr_14,
+                        (t.open - w61.closes[2]) / a.atr_14,
+                        CASE
+                            WHEN t.bar_number >= 2 THEN
+                                (least(t.high, w20.high_2) - greatest(t.low, w20.low_2))
+                                    / nullif(w20.highest_2 - w20.lowest_2, 0)
+                        END,
+                        CASE WHEN t.bar_number >= 2 THEN (t.close - w61.closes[2]) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 4 THEN (t.close - w61.closes[4]) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 11 THEN (t.close - w61.closes[11]) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 21 THEN (t.close - w61.closes[21]) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 61 THEN (t.close - w61.closes[61]) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 20 THEN -w20.close_offset_20 / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 50 THEN -w61.close_offset_50 / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 200 THEN -w250.close_offset_200 / a.atr_14 END,
+                        CASE
+                            WHEN t.bar_number >= 25 THEN
+                                (w20.close_offset_20 - w61.close_offset_20_lag_5) / a.atr_14
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 60 THEN
+                                (w61.close_offset_50 - w61.close_offset_50_lag_10) / a.atr_14
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 21 THEN
+                                pg_catalog.abs(t.close - w61.closes[21]) / nullif(w20.path_20, 0)
+                        END,
+                        CASE WHEN t.bar_number >= 11 THEN w20.net_up_bars_10 END,
+                        CASE WHEN t.bar_number >= 2 THEN t.close_run END,
+                        t.rsi_14,
+                        CASE WHEN t.bar_number >= 20 THEN t.rsi_14 - w20.rsi_14_lag_5 END,
+                        CASE WHEN t.bar_number >= 26 THEN (t.ema_12 - t.ema_26) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 34 THEN (t.ema_12 - t.ema_26 - t.macd_signal) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 28 THEN t.adx_14 END,
+                        CASE
+                            WHEN t.bar_number >= 15 THEN
+                                100::float8 * ((t.plus_dm_14 - t.minus_dm_14) / nullif(t.true_range_14, 0))
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 14 THEN
+                                100::float8 * ((t.close - w20.lowest_14) / nullif(w20.highest_14 - w20.lowest_14, 0))
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 14 THEN
+                                -w20.typical_offset_14 / nullif(0.015::float8 * d.typical_deviation_14, 0)
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 15 THEN
+                                100::float8 * (w20.positive_flow_14
+                                    / nullif(w20.positive_flow_14 + w20.negative_flow_14, 0))
+                        END,
+                        CASE WHEN t.bar_number >= 20 THEN -w20.close_offset_20 / nullif(w20.close_sd_20, 0) END,
+                        CASE
+                            WHEN t.bar_number >= 11 THEN
+                                (t.close - 2::float8 * w61.closes[6] + w61.closes[11]) / a.atr_14
+                        END,
+                        100::float8 * a.atr_14 / t.close,
+                        pg_catalog.ln(a.atr_14 / a.atr_100),
+                        CASE WHEN t.bar_number >= 114 AND a.atr_14 > 0 THEN w100.atr_14_rank / 100::float8 END,
+                        CASE WHEN t.bar_number >= 101 AND a.atr_14 > 0 THEN w100.true_range_rank / 100::float8 END,
+                        CASE WHEN t.bar_number >= 21 THEN 100::float8 * w20.return_sd_20 END,
+                        CASE
+                            WHEN t.bar_number >= 21 THEN
+                                CASE WHEN w20.return_sd_5 > 1e-9::float8 AND w20.return_sd_20 > 1e-9::float8
+                                    THEN pg_catalog.ln(w20.return_sd_5 / w20.return_sd_20)
+                                END
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 20 THEN
+                                400::float8 * w20.close_sd_20 / (t.close + w20.close_offset_20)
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 20 THEN
+                                CASE WHEN t.volume > 0
+                                    THEN pg_catalog.ln(t.volume / (w20.volume_20 / 20::float8))
+                                END
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 100 THEN
+                                CASE WHEN w20.volume_20 > 0
+                                    THEN pg_catalog.ln(5::float8 * w20.volume_20 / w100.volume_100)
+                                END
+                        END,
+                        CASE
+                            WHEN t.bar_number >= 100 THEN
+                                CASE WHEN w100.volume_100 > 0
+                                    THEN w100.volume_rank / 100::float8
+                                END
+                        END,
+                        CASE WHEN t.bar_number >= 21 THEN w20.up_volume_20 / nullif(w20.volume_20, 0) END,
+                        CASE WHEN t.bar_number >= 20 THEN w20.located_volume_20 / nullif(w20.volume_20, 0) END,
+                        CASE WHEN t.bar_number >= 20 THEN (w20.highest_20 - t.close) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 20 THEN (t.close - w20.lowest_20) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 60 THEN (w61.highest_60 - t.close) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 60 THEN (t.close - w61.lowest_60) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 250 THEN (w250.highest_250 - t.close) / a.atr_14 END,
+                        CASE WHEN t.bar_number >= 250 THEN (t.close - w250.lowest_250) / a.atr_14 END
                     )::ml.bar_indicators
                     FROM ml.bar_states AS t
                     -- A range that is nothing but rounding is no unit to measure with.
@@ -302,8 +361,10 @@ BEGIN
                             pg_catalog.sum(pg_catalog.sign(w.close_change))
                                 FILTER (WHERE w.bar_number > t.bar_number - 10) AS net_up_bars_10,
                             pg_catalog.max(w.rsi_14) FILTER (WHERE w.bar_number = t.bar_number - 5) AS rsi_14_lag_5,
-                            pg_catalog.sum(w.typical_price - t.typical_price) / 20 AS typical_offset_20,
-                            pg_catalog.array_agg(w.typical_price - t.typical_price) AS typical_offsets,
+                            pg_catalog.sum(w.typical_price - t.typical_price)
+                                FILTER (WHERE w.bar_number > t.bar_number - 14) / 14 AS typical_offset_14,
+                            pg_catalog.array_agg(w.typical_price - t.typical_price)
+                                FILTER (WHERE w.bar_number > t.bar_number - 14) AS typical_offsets,
                             coalesce(pg_catalog.sum(w.money_flow)
                                 FILTER (WHERE w.bar_number > t.bar_number - 14 AND w.money_flow > 0), 0)
                                 AS positive_flow_14,
@@ -329,7 +390,7 @@ BEGIN
                         ) AS w
                     ) AS w20
                     CROSS JOIN LATERAL (
-                        SELECT pg_catalog.sum(pg_catalog.abs(o - w20.typical_offset_20)) / 20 AS typical_deviation_20
+                        SELECT pg_catalog.sum(pg_catalog.abs(o - w20.typical_offset_14)) / 14 AS typical_deviation_14
                         FROM pg_catalog.unnest(w20.typical_offsets) AS o
                     ) AS d
                     CROSS JOIN LATERAL (
@@ -424,5 +485,5 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION ml.recompute_bar_indicators IS
-    'Recomputes states and indicators of one series from the first bar that may have changed; returns the number of bars.';
+    'Recomputes states and indicators of one series from a bar on; returns the number of bars.';
 REVOKE ALL ON FUNCTION ml.recompute_bar_indicators FROM PUBLIC;

@@ -19,7 +19,8 @@ DECLARE
     v_context ml.scoring_context;
     v_ids uuid[];
     v_id uuid;
-    v_last record;
+    v_last_detected_at timestamptz;
+    v_last_id uuid;
     v_counts jsonb := '{}';
     v_errors jsonb := '[]';
     v_failed bigint := 0;
@@ -71,7 +72,7 @@ BEGIN
                 END;
             END LOOP;
         END;
-        SELECT event.detected_at, event.id INTO v_last
+        SELECT event.detected_at, event.id INTO v_last_detected_at, v_last_id
         FROM public.pattern_events AS event WHERE event.id = v_ids[pg_catalog.cardinality(v_ids)];
     END IF;
 
@@ -83,8 +84,8 @@ BEGIN
         'not_scored', v_counts - 'scored',
         'failed', v_failed,
         'errors', v_errors,
-        'last_detected_at', CASE WHEN v_ids IS NOT NULL THEN v_last.detected_at END,
-        'last_id', CASE WHEN v_ids IS NOT NULL THEN v_last.id END
+        'last_detected_at', v_last_detected_at,
+        'last_id', v_last_id
     );
 END
 $function$;

@@ -1,0 +1,26 @@
+CREATE FUNCTION linear_plain(p_features double precision[]) RETURNS double precision[]
+LANGUAGE plpgsql AS $function$
+DECLARE
+  v_score double precision;
+  v_value double precision;
+BEGIN
+  IF (pg_catalog.array_ndims(p_features) OPERATOR(pg_catalog.=) 1 AND pg_catalog.array_lower(p_features, 1) OPERATOR(pg_catalog.=) 1 AND pg_catalog.array_upper(p_features, 1) OPERATOR(pg_catalog.>=) 2) IS NOT TRUE THEN
+    IF p_features IS NULL THEN
+      RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'p_features must be a one-dimensional array of at least 2 values' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF pg_catalog.array_upper(p_features, 1) OPERATOR(pg_catalog.>) 2 THEN
+    p_features := p_features[1:2];
+  END IF;
+  IF pg_catalog.array_position(p_features, NULL::double precision) IS NOT NULL OR 'Infinity'::double precision OPERATOR(pg_catalog.<=) ANY (p_features) OR '-Infinity'::double precision OPERATOR(pg_catalog.>=) ANY (p_features) THEN
+    PERFORM "ml".check_features(p_features, 'Infinity'::double precision, FALSE);
+  END IF;
+  v_score := '0'::double precision;
+  FOR v_position IN 1..2 LOOP
+    v_value := p_features[v_position];
+    v_score := v_score OPERATOR(pg_catalog.+) CASE WHEN pg_catalog.abs(v_value) OPERATOR(pg_catalog.<) '1e-100'::double precision THEN '0'::double precision ELSE v_value OPERATOR(pg_catalog.*) ('{0.5,0.5}'::double precision[])[v_position] END;
+  END LOOP;
+  RETURN ARRAY[v_score];
+END
+$function$;

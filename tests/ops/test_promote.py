@@ -1,0 +1,229 @@
+"""Promotion, rollback, switches, and the history that they leave."""
+
+import threading
+
+import psycopg
+import pytest
+from support import add_bars, champion, go_live, insert_event, install_model, one, rows, value
+
+
+def promote(db, version, expected, reason="test"):
+    return value(db, "SELECT ml.promote(%s, %s, %s)", version, expected, reason)
+
+
+def test_promote_switches_and_records(db):
+    start = champion(db)
+    install_model(db, "a")
+    install_model(db, "b")
+    assert promote(db, "a", start)["changed"]
+    result = promote(db, "b", "a", "better")
+    assert (result["champion"], result["previous"]) == ("b", "a")
+    assert champion(db) == "b"
+    last = rows(db, "SELECT * FROM ml_deployments ORDER BY id")[-1]
+    assert (last["action"], last["version"], last["previous_version"], last["reason"]) == ("promote", "b", "a", "better")
+    assert last["actor"] == value(db, "SELECT session_user::text")
+
+
+def test_the_expected_champion_is_checked_first(db):
+    install_model(db, "a")
+    promote(db, "a", champion(db))
+    for version in ("a", "b", "nowhere"):
+        with pytest.raises(psycopg.errors.SerializationFailure, match="the champion is a, not x as expected"):
+            promote(db, version, "x")
+    assert promote(db, "a", "a")["changed"] is False
+
+
+def test_an_unknown_version_is_refused(db):
+    with pytest.raises(psycopg.errors.NoDataFound, match="not registered"):
+        promote(db, "nowhere", champion(db))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "gate"),
+    [
+        ("DROP FUNCTION ml_generated.score_a(float8[])", "functions"),
+        ("DELETE FROM ml_features WHERE name = 'rsi_14'", "features"),
+        (
+            "CREATE OR REPLACE FUNCTION ml_generated.score_a(p_features float8[]) RETURNS float8[]"
+            " LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN ARRAY[0.5, 0.5]; END'",
+            "golden rows",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION ml_generated.score_a(p_features float8[]) RETURNS float8[]"
+            " LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN NULL; END'",
+            "golden rows",
+        ),
+    ],
+)
+def test_a_spoilt_model_is_not_promoted(db, spoil, gate):
+    start = champion(db)
+    install_model(db, "a")
+    db.execute(spoil)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=gate):
+        promote(db, "a", start)
+    assert champion(db) == start
+    assert value(db, "SELECT ml.promote('a', %s, 'I know', true)", start)["changed"]
+    assert value(db, "SELECT details ->> 'forced' FROM ml_deployments ORDER BY id DESC LIMIT 1") == "true"
+
+
+def test_rollback_goes_back_step_by_step(db):
+    db.execute("DELETE FROM ml_aliases")
+    for version, expected in (("a", None), ("b", "a"), ("c", "b")):
+        install_model(db, version)
+        promote(db, version, expected)
+    assert value(db, "SELECT ml.rollback('bad')")["champion"] == "b"
+    assert value(db, "SELECT ml.rollback('worse')")["champion"] == "a"
+    with pytest.raises(psycopg.errors.NoDataFound, match="no previous champion"):
+        db.execute("SELECT ml.rollback('again')")
+    assert value(db, "SELECT ml.rollback('back to c', 'c')")["champion"] == "c"
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="already"):
+        db.execute("SELECT ml.rollback('x', 'c')")
+    with pytest.raises(psycopg.errors.NoDataFound, match="not registered"):
+        db.execute("SELECT ml.rollback('x', 'nowhere')")
+
+
+def test_rollback_is_not_gated(db):
+    db.execute("DELETE FROM ml_aliases")
+    install_model(db, "a")
+    install_model(db, "b")
+    promote(db, "a", None)
+    promote(db, "b", "a")
+    db.execute("DROP FUNCTION ml_generated.score_b(float8[])")
+    db.execute("DELETE FROM ml_features")
+    db.execute("SELECT ml.rollback('broken')")
+    assert champion(db) == "a"
+
+
+def test_rollback_restores_the_calibrator(db):
+    db.execute("DELETE FROM ml_aliases")
+    install_model(db, "a")
+    install_model(db, "b")
+    db.execute("INSERT INTO ml_calibrators (calibrator_version, model_version, method) VALUES ('a-1', 'a', 'identity')")
+    promote(db, "a", None)
+    db.execute("INSERT INTO ml_calibrators (calibrator_version, model_version, method) VALUES ('a-2', 'a', 'identity')")
+    promote(db, "b", "a")
+    db.execute("SELECT ml.rollback('bad')")
+    assert one(db, "SELECT version, calibrator_version FROM ml_aliases WHERE alias = 'champion'") == {
+        "version": "a",
+        "calibrator_version": "a-1",
+    }
+
+
+def test_of_two_promotes_at_once_one_wins(db, db_url):
+    start = champion(db)
+    for version in "ab":
+        install_model(db, version)
+    results: list[object] = []
+
+    def run(version: str) -> None:
+        with psycopg.connect(db_url, autocommit=True) as connection:
+            try:
+                results.append(value(connection, "SELECT ml.promote(%s, %s, 'race')", version, start)["champion"])
+            except psycopg.errors.SerializationFailure as error:
+                results.append(str(error))
+
+    threads = [threading.Thread(target=run, args=(version,)) for version in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert champion(db) in results
+    assert sum("as expected" in str(result) for result in results) == 1
+
+
+def test_switches_are_recorded_whoever_changes_them(db):
+    db.execute("SELECT ml.enable('go live')")
+    db.execute("SELECT ml.enable('again')")
+    db.execute("SELECT ml.set_rollout(5, 'canary')")
+    db.execute("UPDATE ml_settings SET ml_weight = 0.5, rule_weight = 0.5")
+    db.execute("SELECT ml.disable('panic')")
+    history = rows(db, "SELECT action, reason, details FROM ml_deployments WHERE action <> 'install' ORDER BY id")
+    assert [(row["action"], row["reason"]) for row in history] == [
+        ("enable", "go live"), ("rollout", "canary"), ("weights", None), ("disable", "panic"),
+    ]
+    assert history[1]["details"] == {"rollout_percent": {"old": 100, "new": 5}}
+
+
+@pytest.mark.parametrize("percent", [-1, 101, float("nan"), None])
+def test_a_rollout_outside_its_bounds_is_refused(db, percent):
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="between 0 and 100"):
+        db.execute("SELECT ml.set_rollout(%s::float8)", (percent,))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ml_weight = 'NaN'", "ml_weight = -1", "ml_weight = 0, rule_weight = 0", "rule_weight = 'infinity'",
+        "confidence_threshold = 1.1", "confidence_threshold = 'NaN'", "rollout_percent = 'NaN'", "singleton = false",
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(db, change):
+    with pytest.raises(psycopg.errors.CheckViolation):
+        db.execute(f"UPDATE ml_settings SET {change}")
+
+
+def test_the_recommended_threshold_can_be_accepted(db):
+    install_model(db, "a")
+    assert value(db, "SELECT ml.accept_threshold('a', 'card')")["confidence_threshold"] == 0.4
+    with pytest.raises(psycopg.errors.NoDataFound, match="not registered"):
+        db.execute("SELECT ml.accept_threshold('nowhere', 'x')")
+
+
+def test_the_threshold_decides_what_is_confirmed(db):
+    add_bars(db)
+    go_live(db, probability=0.5)
+    insert_event(db, rule_confidence=0.625)  # blends to 0.55
+    insert_event(db, rule_confidence=0.624)
+    assert value(db, "SELECT count(*) FROM confirmed_patterns") == 1
+
+
+def test_nothing_of_ours_is_executable_by_everybody(db):
+    open_to_all = rows(
+        db,
+        """
+        SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p
+        WHERE p.pronamespace IN ('ml'::regnamespace, 'ml_generated'::regnamespace, 'public'::regnamespace)
+            AND p.prosecdef AND (p.proacl IS NULL OR EXISTS (
+                SELECT FROM aclexplode(p.proacl) AS a WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE'))
+            AND p.prorettype <> 'trigger'::regtype
+        """,
+    )
+    assert open_to_all == []
+
+
+def test_definer_functions_pin_their_search_path(db):
+    unpinned = rows(
+        db,
+        """
+        SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p
+        WHERE p.pronamespace IN ('ml'::regnamespace, 'ml_generated'::regnamespace, 'public'::regnamespace)
+            AND p.prosecdef AND NOT coalesce('search_path=""' = ANY (p.proconfig), false)
+        """,
+    )
+    assert unpinned == []
+
+
+def test_no_unintended_overloads(db):
+    overloads = rows(
+        db,
+        "SELECT p.proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace"
+        " WHERE n.nspname IN ('ml', 'ml_generated', 'public') GROUP BY n.nspname, p.proname HAVING count(*) > 1",
+    )
+    assert overloads == []
+
+
+def test_every_object_says_what_it_is(db):
+    silent = rows(
+        db,
+        """
+        SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p
+        WHERE p.pronamespace IN ('ml'::regnamespace, 'ml_generated'::regnamespace, 'public'::regnamespace)
+            AND obj_description(p.oid, 'pg_proc') IS NULL
+        UNION ALL
+        SELECT c.oid::regclass::text FROM pg_class AS c
+        WHERE c.relnamespace IN ('ml'::regnamespace, 'public'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'c')
+            AND NOT c.relispartition AND c.relname <> 'alembic_version'
+            AND obj_description(c.oid, 'pg_class') IS NULL AND obj_description(c.reltype, 'pg_type') IS NULL
+        """,
+    )
+    assert silent == []

@@ -1,0 +1,532 @@
+"""Stage 3 of a model's way: fit candidates, choose a champion by a stated rule, calibrate it.
+
+Candidates are compared on walk-forward predictions alone. The champion is then fitted once on everything
+before the holdout, and predicts the holdout, which nothing was chosen on. That model is the one that is kept:
+the figures in its card are its own, not those of a model fitted again on more data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from trainer.calibration import METHODS, Calibrator, Floats, fit_calibrator
+from trainer.dataset import Dataset
+from trainer.errors import UserError
+from trainer.progress import Progress
+from trainer.splits import EMBARGO_BARS, Fold, Splits, split_by_time
+
+CLASSES = ("rest", "win")
+VOLATILITY_FEATURE = "atr_14_to_atr_100_log"
+PRIOR_STRENGTH = 20.0
+"""Events that the base rate counts for in a pattern's prior, so that rare patterns stay near it."""
+
+CHAMPION_RULE = (
+    "Of the candidates whose pooled walk-forward log loss is within one standard error of the best one's (of "
+    "the paired difference, events of a calendar month taken together), the one with the fewest operations "
+    "per row in SQL; of equally cheap ones, the one with the lowest log loss."
+)
+CALIBRATOR_RULE = (
+    "Each method is fitted on the out-of-fold predictions of earlier walk-forward blocks and judged on the "
+    "next block; identity is kept unless another one's log loss is lower by more than one standard error of "
+    "the paired difference, months taken together. The chosen method is fitted again on all out-of-fold "
+    "predictions."
+)
+THRESHOLD_RULE = (
+    "The blended confidence that the top {share:.0%} of the walk-forward events reach, with predictions "
+    "calibrated on earlier blocks only."
+)
+LIBRARIES = ("joblib", "numpy", "pandas", "scikit-learn", "TA-Lib")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to try: its family and hyper-parameters."""
+
+    name: str
+    family: str
+    parameters: dict[str, float | int]
+
+    def build(self, seed: int) -> Any:
+        """Return the unfitted estimator; every candidate takes missing features."""
+        if self.family == "logistic":
+            return Pipeline(
+                [
+                    ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
+                    ("scale", StandardScaler()),
+                    ("classify", LogisticRegression(**self.parameters, max_iter=1000, random_state=seed)),
+                ]
+            )
+        if self.family == "hist_gradient_boosting":
+            # The seed matters only for early stopping and subsampling, which are off.
+            return HistGradientBoostingClassifier(**self.parameters, early_stopping=False, random_state=seed)
+        raise ValueError(f"unknown family: {self.family}")
+
+    def operations_per_row(self, features: int) -> int:
+        """Return how much a row costs in SQL: terms of a sum, or nodes visited (depth of a balanced tree)."""
+        if self.family == "logistic":
+            return features
+        depth = int(np.ceil(np.log2(self.parameters["max_leaf_nodes"])))
+        return int(self.parameters["max_iter"]) * depth
+
+
+def _logistic(strength: float) -> Candidate:
+    return Candidate(f"logistic C={strength:g}", "logistic", {"C": strength})
+
+
+def _boosted(trees: int, leaves: int, rate: float) -> Candidate:
+    parameters = {
+        "max_iter": trees,
+        "max_leaf_nodes": leaves,
+        "learning_rate": rate,
+        "min_samples_leaf": 100,
+        "l2_regularization": 10.0,
+    }
+    return Candidate(f"boosted {trees}x{leaves}", "hist_gradient_boosting", parameters)
+
+
+CANDIDATES: tuple[Candidate, ...] = (
+    _logistic(0.001),
+    _logistic(0.003),
+    _logistic(0.01),
+    _logistic(0.1),
+    _boosted(40, 4, 0.05),
+    _boosted(60, 8, 0.03),
+    _boosted(100, 8, 0.05),
+    _boosted(150, 15, 0.05),
+)
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Everything besides the data that a fit depends on; its hash is part of the version's name."""
+
+    candidates: tuple[Candidate, ...] = CANDIDATES
+    seed: int = 20_240_229
+    folds: int = 4
+    first_train_share: float = 0.4
+    holdout_share: float = 0.2
+    embargo_bars: int = EMBARGO_BARS
+    ml_weight: float = 0.6
+    rule_weight: float = 0.4
+    confidence_threshold: float = 0.55
+    confirm_share: float = 0.3
+    libraries: dict[str, str] = field(
+        default_factory=lambda: {name: package_version(name) for name in LIBRARIES}
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the configuration as JSON."""
+        return asdict(self)
+
+    def sha256(self) -> str:
+        """Return a hash of the configuration."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A fitted champion and all that is known about how it came to be."""
+
+    version: str
+    dataset: Dataset
+    config: FitConfig
+    splits: Splits
+    champion: Candidate
+    model: Any
+    calibrator: Calibrator
+    candidate_table: list[dict[str, Any]]
+    calibrator_table: list[dict[str, Any]]
+    threshold: float
+    predictions: pd.DataFrame
+    """A row per event of the walk-forward blocks and the holdout; see ``_predictions``."""
+
+
+def fit(dataset: Dataset, config: FitConfig | None = None, *, progress: Progress | None = None) -> FitResult:
+    """Fit the candidates, choose the champion, calibrate it and learn a threshold.
+
+    The same data and configuration give the same result.
+
+    Raises:
+        UserError: there are too few events for the splits, or a block has only one class.
+    """
+    config = config or FitConfig()
+    splits = split_by_time(
+        dataset.events["detected_at"],
+        dataset.events["outcome_at"],
+        embargo=config.embargo_bars * dataset.bar_period,
+        folds=config.folds,
+        first_train_share=config.first_train_share,
+        holdout_share=config.holdout_share,
+    )
+    is_win = dataset.is_win
+    for fold in (*splits.folds, splits.holdout):
+        for rows in (fold.train, fold.test):
+            if is_win[rows].all() or not is_win[rows].any():
+                raise UserError(
+                    f"The block that begins on {fold.test_start:%Y-%m-%d} has only one outcome to learn "
+                    "or test: load more bars."
+                )
+
+    steps = _Steps(progress, len(config.candidates) * config.folds + 2 * config.folds + 3)
+    out_of_fold = {}
+    for candidate in config.candidates:
+        predictions = []
+        for fold in splits.folds:
+            model = _fit_model(candidate, dataset.features[fold.train], is_win[fold.train], config.seed)
+            predictions.append(win_probability(model, dataset.features[fold.test]))
+            steps.done(candidate.name)
+        out_of_fold[candidate.name] = np.concatenate(predictions)
+    tested = np.concatenate([fold.test for fold in splits.folds])
+    months = month_codes(dataset.events["detected_at"])
+    candidate_table, champion = choose_champion(
+        config.candidates, out_of_fold, is_win[tested], months[tested], len(dataset.feature_names)
+    )
+    raw = out_of_fold[champion.name]
+
+    block = np.concatenate([np.full(len(fold.test), number) for number, fold in enumerate(splits.folds)])
+    calibrator_table, method, nested = choose_calibrator(raw, is_win[tested], months[tested], block)
+    calibrator = fit_calibrator(method, raw, is_win[tested])
+
+    model = _fit_model(
+        champion, dataset.features[splits.holdout.train], is_win[splits.holdout.train], config.seed
+    )
+    steps.done("champion")
+    holdout_raw = win_probability(model, dataset.features[splits.holdout.test])
+    placebo = _placebo(dataset, splits, champion, config.seed, steps)
+    table = _predictions(dataset, splits, raw, nested, holdout_raw, calibrator(holdout_raw), placebo, config)
+    walk_forward = table[table["part"] == "walk_forward"]
+    threshold = float(np.quantile(walk_forward["blended"].to_numpy(), 1 - config.confirm_share))
+    version = "local-" + hashlib.sha256(f"{dataset.sha256()} {config.sha256()}".encode()).hexdigest()[:8]
+    return FitResult(
+        version, dataset, config, splits, champion, model, calibrator, candidate_table, calibrator_table,
+        threshold, table,
+    )  # fmt: skip
+
+
+class _Steps:
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def done(self, what: str) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(f"fit {what}", min(self._done, self._total), self._total)
+
+
+def _fit_model(candidate: Candidate, features: Floats, is_win: NDArray[np.bool_], seed: int) -> Any:
+    target = np.where(is_win, "win", "rest")
+    return candidate.build(seed).fit(features, target)
+
+
+def win_probability(model: Any, features: Floats) -> Floats:
+    """Return the model's uncalibrated probability of win per row."""
+    column = list(model.classes_).index("win")
+    return np.asarray(model.predict_proba(features)[:, column], dtype=np.float64)
+
+
+def month_codes(times: pd.Series) -> NDArray[np.int64]:
+    """Return the calendar month (UTC) of each time, numbered from 0."""
+    months = times.dt.year * 12 + times.dt.month
+    return np.unique(months.to_numpy(), return_inverse=True)[1].astype(np.int64)
+
+
+def log_losses(probability: Floats, is_win: NDArray[np.bool_]) -> Floats:
+    """Return -log of the probability that was given to what happened, per event."""
+    clipped = np.clip(probability, 1e-15, 1 - 1e-15)
+    return np.where(is_win, -np.log(clipped), -np.log1p(-clipped))
+
+
+def clustered_mean(values: Floats, clusters: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the mean and its standard error, values of a cluster being free to move together.
+
+    The error is that of a ratio estimator: sqrt(k / (k - 1) sum over k clusters of (S - mean n)^2) / N.
+    """
+    sums = np.bincount(clusters, weights=values)
+    sizes = np.bincount(clusters)
+    present = sizes > 0
+    mean = float(values.mean())
+    deviations = sums[present] - mean * sizes[present]
+    count = len(deviations)
+    if count < 2:
+        return mean, float("inf")
+    return mean, float(np.sqrt(count / (count - 1) * np.sum(deviations**2)) / len(values))
+
+
+def choose_champion(
+    candidates: Sequence[Candidate],
+    out_of_fold: dict[str, Floats],
+    is_win: NDArray[np.bool_],
+    months: NDArray[np.int64],
+    features: int,
+) -> tuple[list[dict[str, Any]], Candidate]:
+    """Apply ``CHAMPION_RULE``; return a table of all candidates, and the champion."""
+    losses = {name: log_losses(raw, is_win) for name, raw in out_of_fold.items()}
+    best = min(losses, key=lambda name: float(losses[name].mean()))
+    table = []
+    for candidate in candidates:
+        difference, error = clustered_mean(losses[candidate.name] - losses[best], months)
+        table.append(
+            {
+                "name": candidate.name,
+                "family": candidate.family,
+                "parameters": candidate.parameters,
+                "log_loss": float(losses[candidate.name].mean()),
+                "behind_best": difference,
+                "standard_error": 0.0 if candidate.name == best else error,
+                "operations_per_row": candidate.operations_per_row(features),
+                "eligible": candidate.name == best or difference <= error,
+            }
+        )
+    eligible = [row for row in table if row["eligible"]]
+    winner = min(eligible, key=lambda row: (row["operations_per_row"], row["log_loss"], row["name"]))
+    return table, next(candidate for candidate in candidates if candidate.name == winner["name"])
+
+
+def choose_calibrator(
+    raw: Floats, is_win: NDArray[np.bool_], months: NDArray[np.int64], block: NDArray[np.int64]
+) -> tuple[list[dict[str, Any]], str, Floats]:
+    """Apply ``CALIBRATOR_RULE`` to out-of-fold predictions in block order.
+
+    Returns a table of all methods, the chosen one, and its predictions for every event, made by calibrators
+    that were fitted on earlier blocks (the first block stays raw).
+    """
+    judged = block > 0
+    nested = {}
+    for method in METHODS:
+        predictions = raw.copy()
+        for number in range(1, int(block.max()) + 1):
+            earlier = block < number
+            predictions[block == number] = fit_calibrator(method, raw[earlier], is_win[earlier])(
+                raw[block == number]
+            )
+        nested[method] = predictions
+    if not judged.any():
+        return [], "identity", raw
+    losses = {method: log_losses(nested[method], is_win)[judged] for method in METHODS}
+    table: list[dict[str, Any]] = []
+    for method in METHODS:
+        gain, error = clustered_mean(losses["identity"] - losses[method], months[judged])
+        table.append(
+            {
+                "method": method,
+                "log_loss": float(losses[method].mean()),
+                "better_than_identity": gain,
+                "standard_error": 0.0 if method == "identity" else error,
+                "eligible": method == "identity" or gain > error,
+            }
+        )
+    eligible = [row for row in table if row["eligible"]]
+    chosen = min(eligible, key=lambda row: row["log_loss"]) if len(eligible) > 1 else eligible[0]
+    return table, str(chosen["method"]), nested[str(chosen["method"])]
+
+
+def _placebo(
+    dataset: Dataset, splits: Splits, champion: Candidate, seed: int, steps: _Steps
+) -> tuple[NDArray[np.bool_], list[Floats]]:
+    """Fit the champion on outcomes that were dealt out at random; return those and its test predictions.
+
+    They are permuted over all events at once: within symbols, differences of base rates would survive.
+    """
+    permuted = np.random.default_rng(seed).permutation(dataset.is_win)
+    predictions = []
+    for fold in (*splits.folds, splits.holdout):
+        model = _fit_model(champion, dataset.features[fold.train], permuted[fold.train], seed)
+        predictions.append(win_probability(model, dataset.features[fold.test]))
+        steps.done("placebo")
+    return permuted, predictions
+
+
+def _baselines(dataset: Dataset, fold: Fold) -> pd.DataFrame:
+    """Return what three simple rules, learnt on the fold's training rows, say about its test rows."""
+    is_win = dataset.is_win
+    base_rate = float(is_win[fold.train].mean())
+    types = dataset.events["pattern_type"]
+    seen = pd.DataFrame({"type": types.iloc[fold.train].to_numpy(), "win": is_win[fold.train]})
+    grouped = seen.groupby("type")["win"].agg(["sum", "count"])
+    prior = (grouped["sum"] + PRIOR_STRENGTH * base_rate) / (grouped["count"] + PRIOR_STRENGTH)
+
+    volatility = np.zeros(len(dataset))
+    if VOLATILITY_FEATURE in dataset.feature_names:
+        volatility = dataset.features[:, dataset.feature_names.index(VOLATILITY_FEATURE)]
+    known = volatility[fold.train][~np.isnan(volatility[fold.train])]
+    filled = np.where(np.isnan(volatility), np.median(known) if len(known) else 0.0, volatility)
+    learnt = filled[fold.train]
+    sign = 1.0 if learnt[is_win[fold.train]].mean() >= learnt[~is_win[fold.train]].mean() else -1.0
+    return pd.DataFrame(
+        {
+            "constant": base_rate,
+            "prior": types.iloc[fold.test].map(prior).fillna(base_rate).to_numpy(dtype=np.float64),
+            "volatility": sign * filled[fold.test],
+        }
+    )
+
+
+def _predictions(
+    dataset: Dataset,
+    splits: Splits,
+    raw: Floats,
+    calibrated: Floats,
+    holdout_raw: Floats,
+    holdout_calibrated: Floats,
+    placebo: tuple[NDArray[np.bool_], list[Floats]],
+    config: FitConfig,
+) -> pd.DataFrame:
+    """Return what evaluation needs, a row per tested event.
+
+    ``part`` (walk_forward, holdout), ``block``, ``id, symbol, timeframe, pattern_type, detected_at,
+    outcome_label, rule_confidence``, ``raw``, ``calibrated`` and ``blended`` probabilities, the baselines
+    ``constant, prior, volatility`` (a score, no probability), and ``placebo`` with its own ``placebo_win``.
+    """
+    folds = (*splits.folds, splits.holdout)
+    tested = np.concatenate([fold.test for fold in folds])
+    columns = ["id", "symbol", "timeframe", "pattern_type", "detected_at", "outcome_label", "rule_confidence"]
+    table = dataset.events.iloc[tested][columns].reset_index(drop=True)
+    sizes = [len(fold.test) for fold in folds]
+    table.insert(0, "part", np.repeat(["walk_forward"] * len(splits.folds) + ["holdout"], sizes))
+    table.insert(1, "block", np.repeat(np.arange(len(folds)), sizes))
+    table["raw"] = np.concatenate([raw, holdout_raw])
+    table["calibrated"] = np.concatenate([calibrated, holdout_calibrated])
+    weights = config.ml_weight + config.rule_weight
+    table["blended"] = (
+        config.ml_weight * table["calibrated"] + config.rule_weight * table["rule_confidence"]
+    ) / weights
+    baselines = pd.concat([_baselines(dataset, fold) for fold in folds], ignore_index=True)
+    permuted, placebo_predictions = placebo
+    table = pd.concat([table, baselines], axis=1)
+    return table.assign(placebo=np.concatenate(placebo_predictions), placebo_win=permuted[tested])
+
+
+# ------------------------------------------------------------------------------------------------ the folder
+
+
+def save(result: FitResult, models: Path) -> Path:
+    """Write the result to ``models / version`` and return that folder; what was there is replaced.
+
+    Files: ``model.joblib``, ``calibrator.json``, ``dataset.json`` (data, configuration, how the champion was
+    chosen) and ``predictions.csv.gz`` (what evaluation reads). The folder appears as a whole or not at all.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=models))
+    try:
+        fresh.chmod(0o755)
+        joblib.dump(result.model, fresh / "model.joblib")
+        write_json(fresh / "calibrator.json", {"rule": CALIBRATOR_RULE, **result.calibrator.to_json()})
+        write_json(fresh / "dataset.json", _description(result))
+        result.predictions.to_csv(
+            fresh / "predictions.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
+        )
+        folder = models / result.version
+        if folder.exists():
+            shutil.rmtree(folder)
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def _description(result: FitResult) -> dict[str, Any]:
+    dataset, holdout = result.dataset, result.splits.holdout
+    training, tested = dataset.take(holdout.train), dataset.take(holdout.test)
+    purged = len(dataset) - len(training) - len(tested)
+    golden = golden_rows(result.model, dataset.features[np.concatenate([holdout.train, holdout.test])])
+    return {
+        "version": result.version,
+        "dataset": dataset.describe(),
+        "training": {
+            "events": len(training),
+            "class_counts": training.class_counts(),
+            "data_window": _window(training),
+        },
+        "holdout": {
+            "events": len(tested),
+            "class_counts": tested.class_counts(),
+            "data_window": _window(tested),
+        },
+        "purged_events": purged,
+        "walk_forward": [
+            {"test_start": fold.test_start.isoformat(), "train": len(fold.train), "test": len(fold.test)}
+            for fold in result.splits.folds
+        ],
+        "configuration": result.config.to_json(),
+        "configuration_sha256": result.config.sha256(),
+        "python": platform.python_version(),
+        "champion": {
+            "name": result.champion.name,
+            "family": result.champion.family,
+            "parameters": result.champion.parameters,
+            "operations_per_row": result.champion.operations_per_row(len(dataset.feature_names)),
+            "rule": CHAMPION_RULE,
+            "candidates": result.candidate_table,
+        },
+        "calibrator": {
+            "method": result.calibrator.method,
+            "rule": CALIBRATOR_RULE,
+            "methods": result.calibrator_table,
+        },
+        "recommended_threshold": {
+            "value": result.threshold,
+            "share": result.config.confirm_share,
+            "rule": THRESHOLD_RULE.format(share=result.config.confirm_share),
+        },
+        "golden_rows": golden,
+    }
+
+
+def _window(dataset: Dataset) -> dict[str, str]:
+    first, last = dataset.window
+    return {"first": first.isoformat(), "last": last.isoformat()}
+
+
+def golden_rows(model: Any, features: Floats, count: int = 20) -> list[dict[str, Any]]:
+    """Return inputs with the probabilities that the model gives them, in the order of its classes.
+
+    Rows are spread over the predictions; every fourth has features taken away (null), the last one has none.
+    """
+    order = np.argsort(win_probability(model, features), kind="stable")
+    chosen = features[order[np.linspace(0, len(order) - 1, count).astype(int)]].copy()
+    for row in range(3, count, 4):
+        chosen[row, row % 5 :: 5] = np.nan
+    chosen[-1] = np.nan
+    probabilities = model.predict_proba(chosen)
+    return [
+        {
+            "features": [None if np.isnan(value) else float(value) for value in row],
+            "probabilities": [float(value) for value in probability],
+        }
+        for row, probability in zip(chosen, probabilities, strict=True)
+    ]
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that every parser takes: no NaN, no infinity."""
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def load_model(folder: Path) -> Any:
+    """Load the model of a folder that ``save`` wrote; only of one that you trust, as with any pickle."""
+    path = folder / "model.joblib"
+    if not path.is_file():
+        raise UserError(f"{folder} has no model.joblib: run `trainer fit` first.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return joblib.load(path)

@@ -1,0 +1,96 @@
+"""Stage 2 of a model's way: label events by what the market did next (``ml.label_outcomes``)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.errors import InvalidParameterValue, InvalidSchemaName, UndefinedFunction, UndefinedTable
+
+from trainer.errors import UserError
+from trainer.progress import Progress
+from trainer.sql import statement
+
+EVENTS_PER_BATCH = 20_000
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """How many events were looked at and labelled, by outcome, and why others were not.
+
+    ``pending`` events need more bars; ``no_direction``, ``no_bar`` (none, or too old) and ``no_atr`` (fewer
+    than 101 bars before) cannot be labelled as they are.
+    """
+
+    label: str
+    examined: int
+    labelled: int
+    win: int
+    loss: int
+    timeout: int
+    both_barriers: int
+    pending: int
+    no_direction: int
+    no_bar: int
+    no_atr: int
+
+
+def label_outcomes(
+    connection: psycopg.Connection[Any],
+    *,
+    label: str = "TB2",
+    barrier_atr: float = 2.0,
+    horizon: int = 10,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    relabel: bool = False,
+    at: datetime | None = None,
+    progress: Progress | None = None,
+) -> LabelReport:
+    """Label every event that has an outcome, in batches of consecutive events, each a transaction of its own.
+
+    Args:
+        connection: to a migrated database.
+        label: the name that is stored in ``label_source``; only events without a label, or with ``relabel``
+            those that bear this name, are written.
+        barrier_atr: distance of target and stop from the entry, in Wilder ATR(100) of the detection bar.
+        horizon: number of bars, the entry bar included, after which an event times out.
+        since: only events detected at or after this time.
+        until: only events detected before this time.
+        relabel: look again at events that bear this label.
+        at: the time that counts as now; bars that have not ended by then are not looked at.
+        progress: told about events.
+
+    Raises:
+        UserError: a parameter is out of range, or the database is not migrated.
+    """
+    window = {"since": since, "until": until, "relabel": relabel, "label": label}
+    settings = {**window, "barrier_atr": barrier_atr, "horizon": horizon, "at": at}
+    counts: Counter[str] = Counter()
+    try:
+        with connection.transaction():
+            batches = connection.execute(
+                statement("label_batches"), {**window, "batch": EVENTS_PER_BATCH}
+            ).fetchall()
+        total = sum(row[2] for row in batches)
+        # Without a batch the call still checks the parameters.
+        for first, last, events in batches or [(since, until, 0)]:
+            with connection.transaction():
+                row = connection.execute(
+                    statement("label_outcomes"), {**settings, "since": first, "until": last}
+                ).fetchone()
+            assert row is not None  # noqa: S101 (a function call returns one row)
+            counts.update({name: value for name, value in row[0].items() if name != "label"})
+            if progress is not None:
+                progress(f"label {label}", min(counts["examined"], total) if events else total, total)
+    except InvalidParameterValue as error:
+        raise UserError(f"{error.diag.message_primary}.") from error
+    except (UndefinedTable, UndefinedFunction, InvalidSchemaName):
+        raise UserError(
+            "The database has no function ml.label_outcomes: run `alembic upgrade head` on it first."
+        ) from None
+    names = [name for name in LabelReport.__dataclass_fields__ if name != "label"]
+    return LabelReport(label, **{name: counts[name] for name in names})

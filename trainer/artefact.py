@@ -19,10 +19,22 @@ what was released into ``generated/``.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from trainer.errors import UserError
 from trainer.resources import resource
+from trainer.server import home_folder
+
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A version, or a model's folder; default: the newest model that was fitted on this machine.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -74,3 +86,21 @@ class ModelFolder:
 def released_folders() -> list[ModelFolder]:
     """Return the released models, oldest first."""
     return [ModelFolder(path) for path in sorted(resource("generated").glob("v[0-9][0-9][0-9][0-9]"))]
+
+
+def models_folder() -> Path:
+    """Return the folder that holds the models fitted on this machine."""
+    return home_folder() / "models"
+
+
+def find_model(name: str | None) -> ModelFolder:
+    """Return the folder of a model by version or path, or the newest local one; a miss is a UserError."""
+    if name is None:
+        local = [path for path in models_folder().glob("local-*") if path.is_dir()]
+        if not local:
+            raise UserError("No model has been fitted on this machine: run `trainer fit` first.")
+        return ModelFolder(max(local, key=lambda path: path.stat().st_mtime))
+    for path in (Path(name), models_folder() / name, resource("generated", name)):
+        if path.is_dir():
+            return ModelFolder(path.resolve())
+    raise UserError(f"There is no model {name}: give a folder, or a version from {models_folder()}.")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import psycopg
+import typer
 
+from trainer.cli import AsJson, DatabaseUrl
+from trainer.database import connect, resolve_url
+from trainer.deploy import require_schema
 from trainer.errors import UserError
+from trainer.progress import Progress, no_progress, progress_bar
 from trainer.sql import statement
 
 _BATCH = 2000
@@ -20,7 +25,7 @@ def backfill(
     limit: int | None = None,
     dry_run: bool = False,
     batch: int = _BATCH,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Score unscored events, oldest first, at most ``limit`` of them; a dry run counts and writes nothing.
 
@@ -64,3 +69,36 @@ def backfill(
         "failed": failed,
         "errors": errors,
     }
+
+
+def command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be scored; write nothing.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=0, metavar="N", help="Score at most N events; 0 or none: all.", show_default=False),
+    ] = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the events that have no score yet, oldest first."""
+    with connect(resolve_url(database_url), autocommit=True) as connection, progress_bar("events") as progress:
+        require_schema(connection)
+        connection.execute(b"SELECT ml.create_prediction_partitions()")
+        report = backfill(connection, limit=limit or None, dry_run=dry_run, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        typer.echo(describe(report))
+    if report["failed"]:
+        raise typer.Exit(1)
+
+
+def describe(report: dict[str, Any]) -> str:
+    """Return the counts of a backfill, a line each."""
+    verb = "would be scored" if report["dry_run"] else "scored"
+    lines = [f"{report['scored']:,} of {report['candidates']:,} unscored events {verb} with {report['model_version']}"]
+    lines += [f"{events:,} not scored: {reason}" for reason, events in sorted(report["not_scored"].items())]
+    lines += [f"event {error['event_id']} failed: {error['message']} ({error['sqlstate']})" for error in report["errors"]]
+    if report["failed"] > len(report["errors"]):
+        lines.append(f"{report['failed'] - len(report['errors']):,} more failed")
+    return "\n".join(lines)

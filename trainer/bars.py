@@ -11,18 +11,22 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import psycopg
+import typer
 
+from trainer.cli import AsJson, DatabaseUrl
+from trainer.database import connect, resolve_url
 from trainer.errors import UserError
-from trainer.progress import Progress
+from trainer.progress import Progress, progress_bar
 from trainer.sql import statement
 
 PRICES = ("open", "high", "low", "close")
@@ -243,3 +247,36 @@ def _merge(
     cursor.execute("DROP TABLE pg_temp.incoming_bars")
     assert counts is not None  # noqa: S101 (an aggregate without GROUP BY returns one row)
     return counts[0], counts[1]
+
+
+def load_bars_command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV files, plain or gzipped.")],
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", help="The symbol, for files without that column.")
+    ] = None,
+    timeframe: Annotated[
+        str | None, typer.Option("--timeframe", help="The timeframe, for files without that column.")
+    ] = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load OHLCV bars from CSV files; loading a file again changes nothing.
+
+    A file has a header and the columns symbol, timeframe, ts, open, high, low, close, volume, in any order.
+    ts is the opening time of the bar in ISO 8601, UTC when it has no zone.
+    """
+    with connect(resolve_url(database_url)) as connection, progress_bar("bars") as progress:
+        reports = load_bars(connection, files, symbol=symbol, timeframe=timeframe, progress=progress)
+    if as_json:
+        typer.echo(json.dumps([_as_json(report) for report in reports]))
+        return
+    for report in reports:
+        typer.echo(
+            f"{report.file.name}: {report.new:,} new, {report.changed:,} changed, "
+            f"{report.unchanged:,} unchanged"
+        )
+
+
+def _as_json(report: LoadReport) -> dict[str, Any]:
+    counts = {"new": report.new, "changed": report.changed, "unchanged": report.unchanged}
+    return {"file": str(report.file), **counts}

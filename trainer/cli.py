@@ -48,7 +48,21 @@ class Verb(NamedTuple):
 
 
 VERBS: tuple[Verb, ...] = (
+    Verb("demo", "trainer.demo:command", "Tell the whole story on the shipped bars, with ML enabled at 100 %, and leave the server running."),
     Verb("db", "trainer.cli:database_app", "Start, stop or look at the embedded PostgreSQL server."),
+    Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV files."),
+    Verb("harvest", "trainer.harvest:harvest_command", "Detect candlestick patterns in the bars."),
+    Verb("label", "trainer.label:label_command", "Label events by what the market did next."),
+    Verb("fit", "trainer.fit:fit_command", "Fit, choose and calibrate a model on the labelled events."),
+    Verb("evaluate", "trainer.evaluate:evaluate_command", "Say what a fitted model is worth."),
+    Verb("compile", "trainer.compile:command", "Compile a fitted model to PL/pgSQL."),
+    Verb("verify", "trainer.verify:command", "Compare a compiled model with its library, in the database."),
+    Verb("deploy", "trainer.deploy:command", "Install and register a verified model; it does not go live."),
+    Verb("promote", "trainer.promote:promote_command", "Make a deployed model the champion."),
+    Verb("rollback", "trainer.promote:rollback_command", "Make the previous champion live again."),
+    Verb("status", "trainer.status:command", "Say what is live and how it does."),
+    Verb("backfill", "trainer.backfill:command", "Score the events that have no score yet."),
+    Verb("release", "trainer.release:command", "Release a fitted model into generated/ with its revision."),
 )
 
 

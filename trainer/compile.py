@@ -7,16 +7,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from psycopg import sql
 
-from trainer.artefact import ModelFolder
+from trainer.artefact import ModelArgument, ModelFolder, find_model
+from trainer.cli import AsJson
 from trainer.compiler import CompileReport, compile_model
+from trainer.errors import UserError
 from trainer.sql import statement
-
-# The target is win against the rest, so the estimator's classes are False and True.
-BINARY_CLASSES = {False: "rest", True: "win"}
 
 
 def compile_folder(folder: ModelFolder) -> CompileReport:
@@ -82,10 +82,48 @@ def _registration(folder: ModelFolder, card: dict[str, Any]) -> str:
     return sql.SQL(template).format(**literals).as_string(None)  # type: ignore[arg-type]
 
 
-def compile_file(model: Path, function_name: str, feature_names: Sequence[str] | None) -> str:
+def compile_file(model: Path, function_name: str) -> str:
     """Return the SQL of anybody's own model in a joblib file: the helpers, then the function."""
     import joblib
 
     from trainer.compiler import export_to_postgres, runtime_sql
 
-    return runtime_sql() + "\n" + export_to_postgres(joblib.load(model), function_name, feature_names)
+    if not model.is_file():
+        raise UserError(f"There is no file {model}: give a model that joblib.dump has written.")
+    return runtime_sql() + "\n" + export_to_postgres(joblib.load(model), function_name)
+
+
+def command(
+    model: ModelArgument = None,
+    function: Annotated[
+        str | None,
+        typer.Option(
+            "--function",
+            metavar="NAME",
+            help="Compile any model in a .joblib file to a function of this name, and print the SQL. A joblib "
+            "file runs code when it is loaded: use only files that you trust.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compile a fitted model to PL/pgSQL: score.sql and register.sql in its folder."""
+    if function is not None:
+        if model is None:
+            raise UserError("Name the model's file: trainer compile MODEL.joblib --function NAME.")
+        typer.echo(compile_file(Path(model), function))
+        return
+    folder = find_model(model)
+    report = compile_folder(folder)
+    if as_json:
+        typer.echo(json.dumps({"version": folder.version, "folder": str(folder.path), **asdict(report)}))
+    else:
+        typer.echo(f"{folder.version}  {describe(report)}\n{folder.path / 'score.sql'}")
+
+
+def describe(report: CompileReport) -> str:
+    """Return the sizes of a compiled model in a line."""
+    size = f"{report.algorithm}, {len(report.features)} features, {report.sql_bytes / 1000:.0f} kB of SQL"
+    if report.trees:
+        size += f", {report.trees} trees with {report.leaves} leaves, at most {report.steps} splits per row"
+    return size

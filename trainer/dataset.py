@@ -95,7 +95,7 @@ class Dataset:
             "sha256": self.sha256(),
             "events": len(self),
             "left_out": self.left_out,
-            "data_window": {"first": first.isoformat(), "last": last.isoformat()},
+            "data_window": {"start": first.isoformat(), "end": last.isoformat()},
             "class_counts": self.class_counts(),
             "series": [
                 {

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+import typer
 
-from trainer.artefact import ModelFolder
+from trainer.artefact import ModelArgument, ModelFolder, find_model
+from trainer.cli import DatabaseUrl
+from trainer.database import connect, resolve_url
 from trainer.errors import UserError
 
 
@@ -50,3 +53,11 @@ def deploy(connection: psycopg.Connection[Any], folder: ModelFolder) -> bool:
                 "fit again to get a new version."
             )
     return known is None
+
+
+def command(model: ModelArgument = None, database_url: DatabaseUrl = None) -> None:
+    """Install a verified model in the database and register it; it does not go live."""
+    folder = find_model(model)
+    with connect(resolve_url(database_url), autocommit=True) as connection:
+        fresh = deploy(connection, folder)
+    typer.echo(f"{folder.version}  {'deployed' if fresh else 'was deployed already'}")

@@ -12,30 +12,39 @@ import json
 import platform
 import shutil
 import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import joblib
 import numpy as np
 import pandas as pd
+import psycopg
+import typer
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
+from trainer.artefact import models_folder
 from trainer.calibration import METHODS, Calibrator, Floats, fit_calibrator
-from trainer.dataset import Dataset
+from trainer.cli import AsJson, DatabaseUrl
+from trainer.database import connect, resolve_url
+from trainer.dataset import Dataset, load_dataset, mark_training_events
 from trainer.errors import UserError
-from trainer.progress import Progress
+from trainer.progress import Progress, progress_bar
+from trainer.selection import Since, Symbols, Timeframes, Until, as_utc
 from trainer.splits import EMBARGO_BARS, Fold, Splits, split_by_time
+from trainer.sql import statement
 
 CLASSES = ("rest", "win")
+"""What the estimator's classes False and True mean, in the order of its probabilities."""
+
 VOLATILITY_FEATURE = "atr_14_to_atr_100_log"
 PRIOR_STRENGTH = 20.0
 """Events that the base rate counts for in a pattern's prior, so that rare patterns stay near it."""
@@ -112,7 +121,7 @@ CANDIDATES: tuple[Candidate, ...] = (
     _boosted(40, 4, 0.05),
     _boosted(60, 8, 0.03),
     _boosted(100, 8, 0.05),
-    _boosted(150, 15, 0.05),
+    _boosted(200, 15, 0.03),
 )
 
 
@@ -234,14 +243,16 @@ class _Steps:
 
 
 def _fit_model(candidate: Candidate, features: Floats, is_win: NDArray[np.bool_], seed: int) -> Any:
-    target = np.where(is_win, "win", "rest")
-    return candidate.build(seed).fit(features, target)
+    # One thread: sums in one order, and at this size several only wait for each other.
+    with threadpool_limits(limits=1):
+        return candidate.build(seed).fit(features, is_win)
 
 
 def win_probability(model: Any, features: Floats) -> Floats:
     """Return the model's uncalibrated probability of win per row."""
-    column = list(model.classes_).index("win")
-    return np.asarray(model.predict_proba(features)[:, column], dtype=np.float64)
+    column = list(model.classes_).index(True)
+    with threadpool_limits(limits=1):
+        return np.asarray(model.predict_proba(features)[:, column], dtype=np.float64)
 
 
 def month_codes(times: pd.Series) -> NDArray[np.int64]:
@@ -448,7 +459,7 @@ def _description(result: FitResult) -> dict[str, Any]:
     dataset, holdout = result.dataset, result.splits.holdout
     training, tested = dataset.take(holdout.train), dataset.take(holdout.test)
     purged = len(dataset) - len(training) - len(tested)
-    golden = golden_rows(result.model, dataset.features[np.concatenate([holdout.train, holdout.test])])
+    used = dataset.features[np.concatenate([holdout.train, holdout.test])]
     return {
         "version": result.version,
         "dataset": dataset.describe(),
@@ -488,16 +499,18 @@ def _description(result: FitResult) -> dict[str, Any]:
             "share": result.config.confirm_share,
             "rule": THRESHOLD_RULE.format(share=result.config.confirm_share),
         },
-        "golden_rows": golden,
+        "golden_rows": golden_rows(result.model, used, dataset.feature_names),
     }
 
 
 def _window(dataset: Dataset) -> dict[str, str]:
     first, last = dataset.window
-    return {"first": first.isoformat(), "last": last.isoformat()}
+    return {"start": first.isoformat(), "end": last.isoformat()}
 
 
-def golden_rows(model: Any, features: Floats, count: int = 20) -> list[dict[str, Any]]:
+def golden_rows(
+    model: Any, features: Floats, feature_names: Sequence[str], count: int = 20
+) -> list[dict[str, Any]]:
     """Return inputs with the probabilities that the model gives them, in the order of its classes.
 
     Rows are spread over the predictions; every fourth has features taken away (null), the last one has none.
@@ -510,7 +523,10 @@ def golden_rows(model: Any, features: Floats, count: int = 20) -> list[dict[str,
     probabilities = model.predict_proba(chosen)
     return [
         {
-            "features": [None if np.isnan(value) else float(value) for value in row],
+            "features": {
+                name: None if np.isnan(value) else float(value)
+                for name, value in zip(feature_names, row, strict=True)
+            },
             "probabilities": [float(value) for value in probability],
         }
         for row, probability in zip(chosen, probabilities, strict=True)
@@ -522,11 +538,72 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def load_model(folder: Path) -> Any:
-    """Load the model of a folder that ``save`` wrote; only of one that you trust, as with any pickle."""
-    path = folder / "model.joblib"
-    if not path.is_file():
-        raise UserError(f"{folder} has no model.joblib: run `trainer fit` first.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return joblib.load(path)
+def train(
+    connection: psycopg.Connection[Any],
+    dataset: Dataset,
+    *,
+    models: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Fit a data set with the database's blend settings, evaluate, write the card, mark the events.
+
+    Returns the folder ``models / local-<hash8>``, by default among the models of this machine. The name is a
+    hash of data and configuration: the same ones give the same folder.
+
+    Raises:
+        UserError: there are too few events.
+    """
+    from trainer.evaluate import evaluate_folder  # both build on this module
+    from trainer.model_card import write_card
+
+    with connection.transaction():
+        settings = connection.execute(statement("blend_settings")).fetchone()
+    if settings is None:
+        raise UserError("The table ml_settings is empty: run `alembic upgrade head` on the database again.")
+    config = FitConfig(ml_weight=settings[0], rule_weight=settings[1], confidence_threshold=settings[2])
+    result = fit(dataset, config, progress=progress)
+    folder = save(result, models_folder() if models is None else models)
+    evaluate_folder(folder)
+    write_card(folder)
+    mark_training_events(connection, dataset, result.splits.names(len(dataset)))
+    return folder
+
+
+def fit_command(
+    label: Annotated[str, typer.Option("--label", help="Train on events with this label.")] = "TB2",
+    symbols: Symbols = None,
+    timeframes: Timeframes = None,
+    since: Since = None,
+    until: Until = None,
+    min_quality: Annotated[
+        float, typer.Option("--min-quality", min=0, max=1, help="Leave out events of lower data quality.")
+    ] = 0.0,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the candidates on labelled events, choose a champion, calibrate and evaluate it."""
+    with connect(resolve_url(database_url)) as connection, progress_bar("fits") as progress:
+        dataset = load_dataset(
+            connection,
+            label=label,
+            symbols=symbols,
+            timeframes=timeframes,
+            since=as_utc(since),
+            until=as_utc(until),
+            min_quality=min_quality,
+        )
+        folder = train(connection, dataset, progress=progress)
+    card = json.loads((folder / "model_card.json").read_text())
+    if as_json:
+        typer.echo(json.dumps({"version": card["version"], "folder": str(folder), "card": card}))
+        return
+    area = card["metrics"]["holdout"]["auc"]["calibrated"]
+    typer.echo(
+        f"{card['version']}: {card['algorithm']} {card['hyperparameters']}, calibrated by "
+        f"{card['calibrator']['method']}"
+    )
+    typer.echo(
+        f"{card['training']['events']:,} events to train on, {card['holdout']['events']:,} held out: "
+        f"AUC {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}]"
+    )
+    typer.echo(f"{folder}\nnext: trainer evaluate")

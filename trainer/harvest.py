@@ -12,18 +12,22 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import psycopg
 import talib
+import typer
 from numpy.typing import NDArray
 
+from trainer.cli import AsJson, DatabaseUrl
+from trainer.database import connect, resolve_url
 from trainer.errors import UserError
-from trainer.progress import Progress
+from trainer.progress import Progress, progress_bar
+from trainer.selection import Since, Symbols, Timeframes, as_utc
 from trainer.sql import statement
 
 WARM_UP = 260
@@ -290,3 +294,32 @@ def _insert(connection: psycopg.Connection[Any], events: pd.DataFrame, symbol: s
     cursor.execute("DROP TABLE pg_temp.incoming_events")
     assert row is not None  # noqa: S101 (an aggregate without GROUP BY returns one row)
     return int(row[0])
+
+
+def harvest_command(
+    symbols: Symbols = None,
+    timeframes: Timeframes = None,
+    since: Since = None,
+    warm_up: Annotated[
+        int, typer.Option("--warm-up", min=0, help="Bars at the start of a series that get no event.")
+    ] = WARM_UP,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Detect candlestick patterns in the loaded bars with TA-Lib; a second run adds nothing."""
+    with connect(resolve_url(database_url)) as connection, progress_bar("bars") as progress:
+        report = harvest(
+            connection,
+            symbols=symbols,
+            timeframes=timeframes,
+            since=as_utc(since),
+            warm_up=warm_up,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+    else:
+        typer.echo(
+            f"{report.events:,} events in {report.bars:,} bars of {report.series:,} series, "
+            f"{report.new:,} of them new"
+        )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import psycopg
+import typer
 from psycopg.errors import InvalidParameterValue, InvalidSchemaName, UndefinedFunction, UndefinedTable
 
+from trainer.cli import AsJson, DatabaseUrl
+from trainer.database import connect, resolve_url
 from trainer.errors import UserError
-from trainer.progress import Progress
+from trainer.progress import Progress, progress_bar
+from trainer.selection import Since, Until, as_utc
 from trainer.sql import statement
 
 EVENTS_PER_BATCH = 20_000
@@ -94,3 +99,47 @@ def label_outcomes(
         ) from None
     names = [name for name in LabelReport.__dataclass_fields__ if name != "label"]
     return LabelReport(label, **{name: counts[name] for name in names})
+
+
+def label_command(
+    label: Annotated[str, typer.Option("--label", help="The name that is stored in label_source.")] = "TB2",
+    barrier_atr: Annotated[
+        float, typer.Option("--barrier-atr", help="Distance of target and stop from the entry, in ATR(100).")
+    ] = 2.0,
+    horizon: Annotated[int, typer.Option("--horizon", help="Bars until an event times out.")] = 10,
+    since: Since = None,
+    until: Until = None,
+    relabel: Annotated[
+        bool, typer.Option("--relabel", help="Look again at events that bear this label, after bars changed.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Label events by what the market did next: win, loss or timeout. Labels of others are never touched."""
+    with connect(resolve_url(database_url)) as connection, progress_bar("events") as progress:
+        report = label_outcomes(
+            connection,
+            label=label,
+            barrier_atr=barrier_atr,
+            horizon=horizon,
+            since=as_utc(since),
+            until=as_utc(until),
+            relabel=relabel,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+        return
+    typer.echo(
+        f"{report.labelled:,} of {report.examined:,} events labelled {label}: {report.win:,} win, "
+        f"{report.loss:,} loss, {report.timeout:,} timeout"
+    )
+    reasons = {
+        "wait for more bars": report.pending,
+        "have no direction": report.no_direction,
+        "have no usable bar": report.no_bar,
+        "have too few bars before them": report.no_atr,
+    }
+    for reason, events in reasons.items():
+        if events:
+            typer.echo(f"{events:,} {reason}")

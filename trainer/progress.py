@@ -10,11 +10,15 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 
+def no_progress(_what: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
 @contextmanager
 def progress_bar(unit: str = "rows") -> Iterator[Progress]:
     """Show a bar with the rate and the time left on stderr; nothing when stderr is not a terminal."""
     if not sys.stderr.isatty():
-        yield lambda _what, _done, _total: None
+        yield no_progress
         return
     from rich.console import Console
     from rich.progress import (

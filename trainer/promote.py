@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
 import psycopg
+import typer
 
+from trainer.artefact import ModelArgument, find_model
+from trainer.cli import AsJson, DatabaseUrl
+from trainer.database import connect, resolve_url
+from trainer.deploy import require_schema
 from trainer.errors import UserError
+
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in ml_deployments.")]
 
 
 def champion(connection: psycopg.Connection[Any]) -> str | None:
@@ -31,6 +39,65 @@ def promote(
 def rollback(connection: psycopg.Connection[Any], reason: str, version: str | None = None) -> dict[str, Any]:
     """Make the previous champion, or the version named, live again."""
     return _call(connection, "SELECT ml.rollback(%s, %s)", (reason, version))
+
+
+def promote_command(
+    model: ModelArgument = None,
+    reason: Reason = "trainer promote",
+    expected_champion: Annotated[
+        str | None,
+        typer.Option(
+            "--expect",
+            metavar="VERSION",
+            help="Fail unless this version is the champion now; default: whichever is when the command starts.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote even when a gate fails.")] = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a deployed model the champion."""
+    with connect(resolve_url(database_url), autocommit=True) as connection:
+        require_schema(connection)
+        version = _registered(connection, model)
+        result = promote(connection, version, expected_champion or champion(connection), reason, force)
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    for gate in result["gates"]:
+        typer.echo(f"{'passed' if gate['passed'] else 'FAILED'}  {gate['gate']}: {gate['detail']}")
+    if result["changed"]:
+        typer.echo(f"{version} is the champion now; before it: {result['previous'] or 'none'}")
+    else:
+        typer.echo(f"{version} is the champion already")
+
+
+def rollback_command(
+    version: Annotated[
+        str | None,
+        typer.Argument(metavar="[VERSION]", help="Default: the previous champion.", show_default=False),
+    ] = None,
+    reason: Reason = "trainer rollback",
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the previous champion live again."""
+    with connect(resolve_url(database_url), autocommit=True) as connection:
+        require_schema(connection)
+        result = rollback(connection, reason, version)
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        typer.echo(f"{result['champion']} is the champion again; withdrawn: {result['withdrawn'] or 'none'}")
+
+
+def _registered(connection: psycopg.Connection[Any], model: str | None) -> str:
+    """Return the version meant: one of the registry by name, else that of a folder."""
+    known = model and connection.execute(
+        "SELECT version FROM public.ml_models WHERE version = %s", (model,)
+    ).fetchone()
+    return str(known[0]) if known else find_model(model).version
 
 
 def _call(connection: psycopg.Connection[Any], query: str, parameters: tuple[Any, ...]) -> dict[str, Any]:

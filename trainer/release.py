@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import psycopg
+import psycopg.sql
+import typer
 from numpy.typing import NDArray
 
-from trainer.artefact import ModelFolder, released_folders
+from trainer.artefact import ModelArgument, ModelFolder, find_model, released_folders
+from trainer.cli import DatabaseUrl
 from trainer.compile import compile_folder
+from trainer.database import connect, resolve_url
 from trainer.errors import UserError
 from trainer.resources import resource
 from trainer.sql import package_text, statement
@@ -80,3 +84,12 @@ def _write_revision(folder: ModelFolder) -> Path:
         encoding="utf-8",
     )
     return file
+
+
+def command(model: ModelArgument = None, database_url: DatabaseUrl = None) -> None:
+    """Release a fitted model: generated/vNNNN and the Alembic revision that installs it (in a clone only)."""
+    from trainer.dataset import load_dataset
+
+    with connect(resolve_url(database_url), autocommit=True) as connection:
+        target, revision = release(connection, find_model(model), load_dataset(connection).features)
+    typer.echo(f"{target.version}  released\n{target.path}\n{revision}\nCommit both, then run `alembic upgrade head`.")

@@ -317,6 +317,10 @@ def _disk_full(folder: Path) -> str:
 class Cluster:
     """What a persistent and a throw-away server have in common: programs, account, data, socket."""
 
+    # Files in the data folder: systemd clears /dev/shm when a user logs out, a killed server never does, and
+    # containers have little of it.
+    SHARED_MEMORY = "mmap"
+
     def __init__(self, binaries: Binaries, account: Account | None, data: Path, socket: Path) -> None:
         self.binaries = binaries
         self.account = account
@@ -340,6 +344,7 @@ class Cluster:
             "unix_socket_directories": str(self.socket),
             "unix_socket_permissions": "0700",
             "shared_preload_libraries": "",
+            "dynamic_shared_memory_type": self.SHARED_MEMORY,
             "cluster_name": DATABASE,
             "timezone": "UTC",
             "log_timezone": "UTC",
@@ -404,6 +409,8 @@ class Cluster:
             self.give(fresh)
             arguments = ["-D", str(fresh), "-U", USER, "--auth-local=trust", "--auth-host=reject"]
             arguments += ["--no-locale", "-E", "UTF8", *([] if durable else ["--no-sync"])]
+            if self.binaries.major_version() >= 16:
+                arguments += ["-c", f"dynamic_shared_memory_type={self.SHARED_MEMORY}"]
             with tempfile.TemporaryFile() as output:
                 if self.run("initdb", *arguments, output=output):
                     output.seek(0)
@@ -506,10 +513,6 @@ class EmbeddedServer(Cluster):
         return recorded if self.ping() is not Ping.NO_RESPONSE else None
 
     # ------------------------------------------------------------------------------------------- folders
-
-    def settings(self) -> dict[str, str]:
-        """Add what lets the server outlive its user's last session: then systemd clears /dev/shm."""
-        return {**super().settings(), "dynamic_shared_memory_type": "mmap"}
 
     def _prepare_folder(self) -> None:
         """Create our folder; what is not ours is refused, never changed."""

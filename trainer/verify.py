@@ -6,18 +6,22 @@ a wrong translation shows: training rows, rows on the thresholds and one bit bes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from typing import Any
 
 import numpy as np
 import psycopg
+import psycopg.sql
+import typer
 from numpy.typing import NDArray
 
-from trainer.artefact import ModelFolder
-from trainer.compiler import assemble
-from trainer.compiler.report import trees_of
+from trainer.artefact import ModelArgument, ModelFolder, find_model
+from trainer.cli import AsJson, DatabaseUrl
+from trainer.compiler import assemble, nodes
+from trainer.database import connect, resolve_url
 from trainer.deploy import require_schema
 from trainer.errors import UserError
+from trainer.progress import Progress, no_progress, progress_bar
 from trainer.sql import statement
 
 Rows = NDArray[np.float64]
@@ -35,7 +39,7 @@ def verify(
     connection: psycopg.Connection[Any],
     folder: ModelFolder,
     training_rows: Rows,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Compare the compiled model with the library in the target database and write ``parity.json``.
 
@@ -47,9 +51,8 @@ def verify(
     estimator = folder.load_estimator()
     score = folder.read_text("score.sql", "compile")
     cases = generate_rows(estimator, training_rows)
-    golden = np.array(
-        [[_number(row["features"].get(name)) for name in card["feature_names"]] for row in card["golden_rows"]]
-    )
+    names = card["feature_names"]
+    golden = np.array([[row["features"][name] for name in names] for row in card["golden_rows"]], dtype=np.float64)
     cases = {"golden": golden, **cases}
 
     figures: dict[str, Any] = {}
@@ -118,7 +121,9 @@ def generate_rows(estimator: Any, training_rows: Rows) -> dict[str, Rows]:
 
     splits = [
         (int(feature), float(threshold))
-        for tree in trees_of(assemble(estimator))
+        for node in nodes.walk(assemble(estimator))
+        if isinstance(node, nodes.TreeExpr)
+        for tree in node.trees
         for feature, threshold in zip(tree.feature, tree.threshold, strict=True)
         if np.isfinite(threshold) and feature < columns
     ]
@@ -162,5 +167,27 @@ def _compare(expected: Rows, actual: Rows) -> dict[str, Any]:
     }
 
 
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
+
+def command(model: ModelArgument = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Compare a compiled model with its library, in the target database; leaves nothing behind."""
+    from trainer.dataset import load_dataset
+
+    folder = find_model(model)
+    with connect(resolve_url(database_url), autocommit=True) as connection, progress_bar("kinds") as progress:
+        parity = verify(connection, folder, load_dataset(connection).features, progress)
+    if as_json:
+        typer.echo(json.dumps(parity))
+        return
+    typer.echo(f"{folder.version}  on PostgreSQL {parity['server_version']}")
+    for name, figure in parity["cases"].items():
+        typer.echo(f"{name:>10}  {describe(figure)}")
+    typer.echo(f"{'all':>10}  {describe(parity)}")
+
+
+def describe(figure: dict[str, Any]) -> str:
+    """Return the figures of a comparison in a line."""
+    equal = figure.get("bit_equal_share", figure.get("bit_equal_values", 0) / max(1, figure.get("values", 1)))
+    return (
+        f"{figure['rows']:>6,} rows, {equal:8.3%} of values bit-equal, largest difference "
+        f"{figure['max_difference']:.2g}, beyond {TOLERANCE:g}: {figure['rows_beyond_tolerance']}"
+    )

@@ -19,7 +19,7 @@ DECLARE
     -- Bars per round: bounds the memory that a load of any size takes.
     c_round CONSTANT integer := 2000;
     -- An average that only decays counts as zero below this; left alone it would underflow after some thousand bars.
-    c_tiny CONSTANT double precision := 1e-200;
+    c_tiny CONSTANT double precision := 1e-200::double precision;
     v_bar public.price_bars;
     v_state ml.bar_states;
     v_states ml.bar_states[];
@@ -30,7 +30,7 @@ DECLARE
     v_up double precision;
     v_down double precision;
     v_macd double precision;
-    v_count bigint := 0;
+    v_count bigint := 0::bigint;
     v_sqlstate text;
     v_message text;
 BEGIN

@@ -175,6 +175,7 @@ class Derived(LogisticRegression):
         (lambda: "a model", "str is not supported"),
         (lambda: None, "NoneType is not supported"),
         (lambda: DecisionTreeClassifier(), "DecisionTreeClassifier is not fitted"),
+        (lambda: Pipeline([("a", StandardScaler()), ("b", TREE)]), "StandardScaler is not fitted"),
         (lambda: make_pipeline(StandardScaler(), LogisticRegression()), "not fitted"),
         (
             lambda: make_pipeline(StandardScaler(), "passthrough").fit(X),

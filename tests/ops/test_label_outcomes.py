@@ -157,7 +157,7 @@ def test_equals_oracle_on_random_bars_with_holes(db: psycopg.Connection[Any], vo
 
 @pytest.fixture
 def calm(db: psycopg.Connection[Any]) -> pd.DataFrame:
-    """Insert 130 bars with a true range of exactly 2, so that the barriers lie 4 away from the entry at 100."""
+    """Insert 130 bars with a true range of exactly 2: barriers lie 4 away from the entry at 100."""
     days = pd.bdate_range(START, periods=130, tz="UTC")
     bars = pd.DataFrame({"ts": days, "open": 100.0, "high": 101.0, "low": 99.0, "close": 100.0})
     bars = bars.assign(symbol="TEST", timeframe="1d", volume=1.0)

@@ -21,7 +21,7 @@ def test_the_documented_blend(db):
 
 
 @on_one_database
-@given(ml=probabilities, rule=probabilities, weights=st.tuples(st.floats(0.01, 100), st.floats(0, 100)))
+@given(ml=probabilities, rule=probabilities, weights=st.tuples(st.floats(0.01, 100), st.just(0.0) | st.floats(0.01, 100)))
 def test_the_blend_is_a_weighted_mean(db, ml, rule, weights):
     blended = value(db, "SELECT ml.blend_confidence(%s::float8, %s::float8, %s::float8, %s::float8)", ml, rule, *weights)
     assert blended == pytest.approx(np.average([ml, rule], weights=weights), abs=1e-15)

@@ -12,11 +12,9 @@ from trainer.compiler.code_generator import FLOAT, FLOATS, INTEGER, INTEGERS, Co
 PARAMETER = "p_features"
 NULL = f"NULL::{FLOAT}"
 
-# Above this a product of two doubles is far from the error that PostgreSQL raises for one that underflows to
-# zero.
+# A product above this does not underflow to zero, which is an error in PostgreSQL.
 SAFE_MAGNITUDE = 1e-300
-# A value below this can be left out of a linear sum: the assembler bounds the coefficients, so nothing is
-# lost.
+# A value below this can be left out of a linear sum, because the assembler bounds the coefficients.
 NEGLIGIBLE = 1e-100
 
 
@@ -36,6 +34,7 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
     def _reset(self) -> None:
         self._code = CodeGenerator()
         self._array_names: dict[int, str] = {}
+        self._array_count = 0
         self.helpers: set[str] = set()
         self._reset_reused_expr_cache()
 
@@ -128,7 +127,8 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         return columns
 
     def _new_array(self) -> str:
-        number = 1 + len({name for name in self._array_names.values() if name != PARAMETER})
+        self._array_count += 1
+        number = self._array_count
         return self._code.declare("v_columns" if number == 1 else f"v_columns_{number}", FLOATS)
 
     def _fill_sources(self, node: nodes.VectorNode) -> None:

@@ -4,7 +4,7 @@
 WITH part AS (
     SELECT
         e.id,
-        coalesce(u.split IN ('train', 'holdout'), false) AS used,
+        coalesce(u.split = 'train', false) AS used,
         u.split
     FROM public.pattern_events AS e
     LEFT JOIN unnest(%(ids)s::uuid[], %(splits)s::text[]) AS u (id, split) ON u.id = e.id

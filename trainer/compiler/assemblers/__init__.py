@@ -3,8 +3,6 @@
 from typing import Any
 
 from m2cgen import ast
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from trainer.compiler import nodes
 from trainer.compiler.assemblers.base import Assembler
@@ -13,7 +11,7 @@ from trainer.compiler.assemblers.hist_gradient_boosting import (
     HistGradientBoostingRegressorAssembler,
 )
 from trainer.compiler.assemblers.linear import LogisticRegressionAssembler, SingleTargetAssembler
-from trainer.compiler.assemblers.pipeline import class_key, is_absent, transform
+from trainer.compiler.assemblers.pipeline import class_key, is_absent, require_fitted, transform
 from trainer.compiler.assemblers.tree import (
     AveragedTreesAssembler,
     GradientBoostingClassifierAssembler,
@@ -87,11 +85,9 @@ def assemble(model: Any) -> ast.Expr:
     if assembler is None:
         supported = ", ".join(sorted(key.split("_", 1)[1] for key in SUPPORTED_MODELS))
         raise UnsupportedModelError(f"{name} is not supported; supported are {supported}.")
-    try:
-        check_is_fitted(estimator)
-        size = int(first_fitted(model).n_features_in_)
-    except (NotFittedError, AttributeError) as error:
-        raise UnsupportedModelError(f"{type(model).__name__} is not fitted; call fit first.") from error
+    require_fitted(estimator)
+    require_fitted(first_fitted(model))
+    size = int(first_fitted(model).n_features_in_)
     check_limit("features", size, MAXIMUM_FEATURES)
     source: nodes.VectorNode = nodes.FeatureVector(size)
     while model is not estimator:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from trainer.compiler import nodes
 from trainer.compiler.code_generator import json_text
@@ -20,7 +22,16 @@ def transform(transformer: Any, source: nodes.VectorNode) -> nodes.VectorNode:
             f"{type(transformer).__name__} as a pipeline step is not supported; supported are"
             f" {', '.join(sorted(key.split('_', 1)[1] for key in TRANSFORMERS))}."
         )
+    require_fitted(transformer)
     return step(transformer, source)
+
+
+def require_fitted(model: Any) -> None:
+    """Raise `UnsupportedModelError` for an estimator that is not fitted."""
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise UnsupportedModelError(f"{type(model).__name__} is not fitted; call fit first.") from error
 
 
 def is_absent(step: Any) -> bool:

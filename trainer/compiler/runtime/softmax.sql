@@ -25,9 +25,9 @@ BEGIN
     v_position := v_position OPERATOR(pg_catalog.+) 1;
     v_shares[v_position] := v_score;
   END LOOP;
-  FOR v_position IN 1..v_position LOOP
-    v_score := v_shares[v_position];
-    v_shares[v_position] := CASE
+  FOR v_share IN 1..v_position LOOP
+    v_score := v_shares[v_share];
+    v_shares[v_share] := CASE
       WHEN (v_score OPERATOR(pg_catalog.*) '1.0715086071862673e301'::double precision)
         OPERATOR(pg_catalog.<=) (v_sum OPERATOR(pg_catalog.*) '2.6469779601696886e-23'::double precision)
       THEN '0'::double precision

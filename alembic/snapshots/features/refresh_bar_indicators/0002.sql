@@ -14,7 +14,7 @@ AS $function$
 DECLARE
     v_symbol text;
     v_timeframe text;
-    v_count bigint := 0;
+    v_count bigint := 0::bigint;
 BEGIN
     FOR v_symbol, v_timeframe IN
         SELECT c.symbol, c.timeframe

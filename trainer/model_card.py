@@ -1,0 +1,235 @@
+"""The model card: what a model is, what it was made of, what it is for, and what it is not for.
+
+``trainer fit`` writes it, ``trainer compile`` adds the artefact's hash, the registry keeps it. A card with a
+missing part is refused, so that no model goes live undescribed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trainer.dataset import OUTCOMES
+from trainer.errors import UserError
+from trainer.fit import CLASSES, write_json
+
+LABEL_DEFINITIONS = {
+    "TB2": "Entry at the open of the bar after the detection bar; target and stop 2 Wilder ATR(100) of the "
+    "detection bar away from it, in and against the event's direction; win, loss or, after 10 bars, "
+    "timeout; a bar that touches both barriers is a loss."
+}
+INTENDED_USE = (
+    "Ranking chart-pattern events of the kinds, timeframes and markets it was trained on by the chance of a "
+    "large enough favourable move in time, blended with the rule's confidence, as one input among others of "
+    "a person's decision."
+)
+LIMITATIONS = (
+    "It does not predict direction; most of what it knows is volatility.",
+    "Costs, slippage and position size are in none of its figures; none is a claim of profit.",
+    "Its probabilities are calibrated for the series in its training data; other markets and timeframes "
+    "need a calibrator of their own.",
+    "Its intervals are wide where events are few; compare them, not the figures alone, with the baselines.",
+    "Bars of symbols that still exist over-represent survivors.",
+    "It was fitted once and does not learn from later events; watch drift and calibration.",
+)
+
+# What a card must say, and of which type.
+REQUIRED: dict[str, type | tuple[type, ...]] = {
+    "version": str,
+    "algorithm": str,
+    "classes": list,
+    "target": str,
+    "label": dict,
+    "feature_names": list,
+    "feature_names_sha256": str,
+    "hyperparameters": dict,
+    "champion_rule": str,
+    "candidates": list,
+    "data_window": dict,
+    "training": dict,
+    "holdout": dict,
+    "series": list,
+    "protocol": dict,
+    "dataset_sha256": str,
+    "configuration_sha256": str,
+    "library_versions": dict,
+    "calibrator": dict,
+    "recommended_threshold": (int, float),
+    "recommended_threshold_rule": str,
+    "metrics": dict,
+    "conclusions": list,
+    "golden_rows": list,
+    "intended_use": str,
+    "limitations": list,
+}
+_PLACEHOLDER = re.compile(r"\b(TODO|TBD|FIXME|XXX|placeholder|lorem ipsum)\b", re.IGNORECASE)
+
+
+def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Make the card from what a fit says about itself (``dataset.json``) and its evaluation."""
+    dataset, champion, protocol = (description[name] for name in ("dataset", "champion", "configuration"))
+    label = dataset["label"]
+    return {
+        "version": description["version"],
+        "algorithm": champion["family"],
+        "classes": list(CLASSES),
+        "target": "probability of win against loss and timeout",
+        "label": {
+            "name": label,
+            "definition": LABEL_DEFINITIONS.get(
+                label, f"As ml.label_outcomes wrote it under the name {label}."
+            ),
+        },
+        "feature_names": dataset["feature_names"],
+        "feature_names_sha256": hash_of_names(dataset["feature_names"]),
+        "hyperparameters": champion["parameters"],
+        "champion_rule": champion["rule"],
+        "candidates": champion["candidates"],
+        "operations_per_row": champion["operations_per_row"],
+        "data_window": description["training"]["data_window"],
+        "training": description["training"],
+        "holdout": description["holdout"],
+        "purged_events": description["purged_events"],
+        "left_out_events": dataset["left_out"],
+        "series": dataset["series"],
+        "missing_share": dataset["missing_share"],
+        "protocol": {
+            name: protocol[name]
+            for name in ("folds", "first_train_share", "holdout_share", "embargo_bars", "seed")
+        }
+        | {"walk_forward": description["walk_forward"]},
+        "dataset_sha256": dataset["sha256"],
+        "configuration_sha256": description["configuration_sha256"],
+        "library_versions": {"python": description["python"], **protocol["libraries"]},
+        "calibrator": description["calibrator"],
+        "recommended_threshold": description["recommended_threshold"]["value"],
+        "recommended_threshold_rule": description["recommended_threshold"]["rule"],
+        "blend": {name: protocol[name] for name in ("ml_weight", "rule_weight", "confidence_threshold")},
+        "metrics": {part: _metrics(evaluation[part]) for part in ("walk_forward", "holdout")},
+        "conclusions": evaluation["conclusions"],
+        "golden_rows": description["golden_rows"],
+        "intended_use": INTENDED_USE,
+        "limitations": list(LIMITATIONS),
+    }
+
+
+def _metrics(figures: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "events",
+        "class_counts",
+        "base_rate",
+        "auc",
+        "auc_within_symbol",
+        "brier",
+        "brier_skill",
+        "log_loss",
+        "ece",
+    )
+    return {name: figures[name] for name in names}
+
+
+def hash_of_names(names: Sequence[str]) -> str:
+    """Return the SHA-256 of names, one per line: order counts."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def validate_card(card: dict[str, Any], *, compiled: bool = False) -> None:
+    """Refuse a card that is incomplete or contradicts itself; a compiled one must name its artefact.
+
+    Raises:
+        UserError: with every problem that was found.
+    """
+    problems = [
+        f"{name} is missing" if name not in card else f"{name} is empty or of the wrong type"
+        for name, kind in REQUIRED.items()
+        if name not in card
+        or not isinstance(card[name], kind)
+        or isinstance(card[name], bool)
+        or card[name] in ("", [], {})
+    ]
+    if not problems:
+        problems = [*_contradictions(card), *_placeholders(card, "card")]
+    if compiled and not re.fullmatch(r"[0-9a-f]{64}", str(card.get("artefact_sha256"))):
+        problems.append("artefact_sha256 is missing: compile the model")
+    if problems:
+        raise UserError(
+            f"The model card of {card.get('version', 'this model')} is refused: {'; '.join(problems)}."
+        )
+
+
+def _contradictions(card: dict[str, Any]) -> list[str]:
+    problems = []
+    names = card["feature_names"]
+    if len(set(names)) != len(names):
+        problems.append("feature_names has a name twice")
+    if card["feature_names_sha256"] != hash_of_names(names):
+        problems.append("feature_names_sha256 is not the hash of feature_names")
+    if "win" not in card["classes"]:
+        problems.append("classes has no win")
+    for name in ("dataset_sha256", "configuration_sha256"):
+        if not re.fullmatch(r"[0-9a-f]{64}", card[name]):
+            problems.append(f"{name} is not a SHA-256")
+    if not 0 < card["recommended_threshold"] < 1:
+        problems.append("recommended_threshold is not between 0 and 1")
+    for part in ("training", "holdout"):
+        counts = card[part].get("class_counts", {})
+        if set(counts) != set(OUTCOMES) or sum(counts.values()) != card[part].get("events"):
+            problems.append(f"{part} does not count its events per outcome")
+    try:
+        start, end = (datetime.fromisoformat(card["data_window"][name]) for name in ("start", "end"))
+        if start > end:
+            problems.append("data_window ends before it starts")
+    except (KeyError, TypeError, ValueError):
+        problems.append("data_window has no start and end")
+    if not all(isinstance(value, str) and value for value in card["library_versions"].values()):
+        problems.append("library_versions names a library without its version")
+    if len(card["golden_rows"]) < 20:
+        problems.append("there are fewer than 20 golden rows")
+    for position, row in enumerate(card["golden_rows"]):
+        if list(row.get("features", {})) != names:
+            problems.append(f"golden row {position} has other features")
+        probabilities = row.get("probabilities", [])
+        if len(probabilities) != len(card["classes"]) or not math.isclose(
+            sum(probabilities), 1, abs_tol=1e-9
+        ):
+            problems.append(f"golden row {position} has no probability per class")
+    return problems
+
+
+def _placeholders(value: Any, path: str) -> list[str]:
+    if isinstance(value, dict):
+        return [
+            problem for name, inner in value.items() for problem in _placeholders(inner, f"{path}.{name}")
+        ]
+    if isinstance(value, list):
+        return [
+            problem
+            for place, inner in enumerate(value)
+            for problem in _placeholders(inner, f"{path}[{place}]")
+        ]
+    if isinstance(value, str) and (_PLACEHOLDER.search(value) or not value.strip()):
+        return [f"{path} is a placeholder"]
+    return []
+
+
+def write_card(folder: Path) -> dict[str, Any]:
+    """Write ``model_card.json`` of a folder that holds a fit and its evaluation, and return the card.
+
+    Raises:
+        UserError: a stage has not run, or the card is incomplete.
+    """
+    try:
+        description = json.loads((folder / "dataset.json").read_text())
+        evaluation = json.loads((folder / "evaluation.json").read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no {Path(error.filename).name}: run `trainer fit` first.") from None
+    card = build_card(description, evaluation)
+    validate_card(card)
+    write_json(folder / "model_card.json", card)
+    return card

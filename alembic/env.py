@@ -3,16 +3,16 @@
 from logging.config import fileConfig
 
 import frozen_objects  # noqa: F401  registers op.install_object and its relatives
+from alembic import context
 from sqlalchemy import create_engine, pool, text
 from sqlalchemy.engine import Connection
-
-from alembic import context
 
 CREATE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS ml"  # alembic_version lives in it, so it precedes the first revision
 OPTIONS = {"version_table_schema": "ml", "transaction_per_migration": False}
 
 
 def run_offline() -> None:
+    """Write the statements to the output instead of running them."""
     context.configure(dialect_name="postgresql", literal_binds=True, **OPTIONS)
     with context.begin_transaction():
         context.get_context().impl.static_output(CREATE_SCHEMA + ";\n")
@@ -20,6 +20,7 @@ def run_offline() -> None:
 
 
 def run_on(connection: Connection) -> None:
+    """Run the migrations in one transaction."""
     # Writers are never held up behind a migration that itself waits for a lock.
     connection.execute(text("SET lock_timeout = '10s'"))
     # Two deployments at once: the second waits, and then finds nothing left to do.
@@ -32,13 +33,12 @@ def run_on(connection: Connection) -> None:
             context.run_migrations()
     finally:
         connection.rollback()
-        connection.execute(
-            text("SELECT pg_advisory_unlock(hashtextextended('pattern-confidence migration', 0))")
-        )
+        connection.execute(text("SELECT pg_advisory_unlock(hashtextextended('pattern-confidence migration', 0))"))
         connection.commit()
 
 
 def run_online() -> None:
+    """Connect and run the migrations."""
     from trainer.database import resolve_url, sqlalchemy_url
 
     url = context.config.attributes.get("url") or context.get_x_argument(as_dictionary=True).get("url")

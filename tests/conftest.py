@@ -64,9 +64,9 @@ def pg_server() -> Iterator[Any]:
 
 def migrate(host: str, port: int, user: str, dbname: str, password: str | None = None, **_: Any) -> None:
     """Bring the template database to head; runs once a session."""
-    from trainer.migrations import alembic_config
-
     from alembic import command
+
+    from trainer.migrations import alembic_config
 
     command.upgrade(alembic_config(build_url(host, int(port), user, dbname, password)), "head")
 

@@ -26,9 +26,10 @@ def add_bars(
     volumes = generator.uniform(1e5, 1e6, count)
     times = [START + timedelta(days=day) for day in range(count)]
     rows = zip(times, opens, highs, lows, closes, volumes, strict=True)
-    with db.cursor() as cursor, cursor.copy(
-        "COPY price_bars (symbol, timeframe, ts, open, high, low, close, volume) FROM STDIN"
-    ) as copy:
+    with (
+        db.cursor() as cursor,
+        cursor.copy("COPY price_bars (symbol, timeframe, ts, open, high, low, close, volume) FROM STDIN") as copy,
+    ):
         for time, *values in rows:
             copy.write_row((symbol, timeframe, time, *(float(value) for value in values)))
     return times
@@ -64,8 +65,10 @@ def event(db: psycopg.Connection[Any], event_id: Any) -> dict[str, Any]:
 def predictions(db: psycopg.Connection[Any], event_id: Any = None) -> list[dict[str, Any]]:
     """Return the log, or its rows of one event, oldest first."""
     return rows(
-        db, "SELECT * FROM ml_predictions WHERE %s::uuid IS NULL OR event_id = %s ORDER BY predicted_at",
-        event_id, event_id,
+        db,
+        "SELECT * FROM ml_predictions WHERE %s::uuid IS NULL OR event_id = %s ORDER BY predicted_at",
+        event_id,
+        event_id,
     )
 
 

@@ -98,7 +98,9 @@ def describe(report: dict[str, Any]) -> str:
     verb = "would be scored" if report["dry_run"] else "scored"
     lines = [f"{report['scored']:,} of {report['candidates']:,} unscored events {verb} with {report['model_version']}"]
     lines += [f"{events:,} not scored: {reason}" for reason, events in sorted(report["not_scored"].items())]
-    lines += [f"event {error['event_id']} failed: {error['message']} ({error['sqlstate']})" for error in report["errors"]]
+    lines += [
+        f"event {error['event_id']} failed: {error['message']} ({error['sqlstate']})" for error in report["errors"]
+    ]
     if report["failed"] > len(report["errors"]):
         lines.append(f"{report['failed'] - len(report['errors']):,} more failed")
     return "\n".join(lines)

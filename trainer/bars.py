@@ -98,6 +98,8 @@ def read_bars(file: Path, *, symbol: str | None = None, timeframe: str | None = 
     missing = [name for name in COLUMNS if name not in names and given.get(name) is None]
     if missing:
         raise UserError(_missing_columns(file, missing, header))
+    if not rows:
+        raise UserError(f"{file} has a header but no bars.")
 
     table = {name: [row[names.index(name)].strip() for row in rows] for name in COLUMNS if name in names}
     bars = pd.DataFrame(index=pd.Index(lines, name="line"))
@@ -150,9 +152,7 @@ def _read_rows(file: Path) -> tuple[list[str], list[int], list[list[str]]]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{file}, line {line}: the text is not UTF-8: save the file with that encoding."
-        ) from None
+        raise UserError(f"{file}, line {line}: the text is not UTF-8: save the file with that encoding.") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{file}, line {line}: there is a zero byte: this is not a CSV file in UTF-8.")
@@ -168,10 +168,7 @@ def _read_rows(file: Path) -> tuple[list[str], list[int], list[list[str]]]:
     for line, row in numbered:
         if len(row) != len(header):
             raise UserError(f"{file}, line {line}: {len(row)} fields where the header has {len(header)}.")
-    if not numbered:
-        raise UserError(f"{file} has a header but no bars.")
-    lines, rows = zip(*numbered, strict=True)
-    return header, list(lines), list(rows)
+    return header, [line for line, _ in numbered], [row for _, row in numbered]
 
 
 def _missing_columns(file: Path, missing: list[str], header: list[str]) -> str:
@@ -213,9 +210,7 @@ def _known_timeframes(connection: psycopg.Connection[Any]) -> set[str]:
         with connection.transaction():  # left open, it would keep the files' transactions from committing
             rows = connection.execute("SELECT timeframe FROM public.ml_timeframes").fetchall()
     except psycopg.errors.UndefinedTable:
-        raise UserError(
-            "The database has no table ml_timeframes: run `alembic upgrade head` on it first."
-        ) from None
+        raise UserError("The database has no table ml_timeframes: run `alembic upgrade head` on it first.") from None
     return {row[0] for row in rows}
 
 
@@ -251,9 +246,7 @@ def _merge(
 
 def load_bars_command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV files, plain or gzipped.")],
-    symbol: Annotated[
-        str | None, typer.Option("--symbol", help="The symbol, for files without that column.")
-    ] = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="The symbol, for files without that column.")] = None,
     timeframe: Annotated[
         str | None, typer.Option("--timeframe", help="The timeframe, for files without that column.")
     ] = None,
@@ -272,8 +265,7 @@ def load_bars_command(
         return
     for report in reports:
         typer.echo(
-            f"{report.file.name}: {report.new:,} new, {report.changed:,} changed, "
-            f"{report.unchanged:,} unchanged"
+            f"{report.file.name}: {report.new:,} new, {report.changed:,} changed, {report.unchanged:,} unchanged"
         )
 
 

@@ -48,7 +48,7 @@ class Verb(NamedTuple):
 
 
 VERBS: tuple[Verb, ...] = (
-    Verb("demo", "trainer.demo:command", "Tell the whole story on the shipped bars, with ML enabled at 100 %, and leave the server running."),
+    Verb("demo", "trainer.demo:command", "Tell the whole story on the shipped bars; the server keeps running."),
     Verb("db", "trainer.cli:database_app", "Start, stop or look at the embedded PostgreSQL server."),
     Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV files."),
     Verb("harvest", "trainer.harvest:harvest_command", "Detect candlestick patterns in the bars."),

@@ -28,9 +28,7 @@ def compile_folder(folder: ModelFolder) -> CompileReport:
     card = folder.card
     estimator = folder.load_estimator()
     names = list(card["feature_names"])
-    compiled = compile_model(
-        estimator, f"ml_generated.score_{folder.version}", names, revoke_from_public=True
-    )
+    compiled = compile_model(estimator, f"ml_generated.score_{folder.version}", names, revoke_from_public=True)
     score = compiled.sql + "\n" + _features_function(folder.version, names)
     folder.write_text("score.sql", score)
 
@@ -53,7 +51,7 @@ def _features_function(version: str, feature_names: Sequence[str]) -> str:
         sql.SQL("p_features.{}").format(sql.Identifier(name)) for name in feature_names
     )
     template = statement("features_function").decode()
-    return sql.SQL(template).format(function=function, attributes=attributes).as_string(None)  # type: ignore[arg-type]
+    return sql.SQL(template).format(function=function, attributes=attributes).as_string(None)
 
 
 def _registration(folder: ModelFolder, card: dict[str, Any]) -> str:
@@ -79,7 +77,7 @@ def _registration(folder: ModelFolder, card: dict[str, Any]) -> str:
     }
     template = statement("register_model").decode()
     literals = {name: sql.Literal(value) for name, value in values.items()}
-    return sql.SQL(template).format(**literals).as_string(None)  # type: ignore[arg-type]
+    return sql.SQL(template).format(**literals).as_string(None)
 
 
 def compile_file(model: Path, function_name: str) -> str:

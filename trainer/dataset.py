@@ -66,9 +66,7 @@ class Dataset:
     def take(self, rows: NDArray[np.intp]) -> Dataset:
         """Return the data set of some rows."""
         events = self.events.iloc[rows].reset_index(drop=True)
-        return Dataset(
-            self.label, events, self.features[rows], self.feature_names, self.bar_period, self.left_out
-        )
+        return Dataset(self.label, events, self.features[rows], self.feature_names, self.bar_period, self.left_out)
 
     def sha256(self) -> str:
         """Return a hash of all that training sees: names, events, outcomes, exact feature values."""

@@ -59,7 +59,7 @@ class _Story:
 
 
 def command(database_url: DatabaseUrl = None) -> None:
-    """Tell the whole story on the shipped bars, with ML enabled at 100 %, and leave the server running."""
+    """Tell the whole story on the shipped bars; the server keeps running."""
     demo(resolve_url(database_url), Console(highlight=False))
 
 
@@ -76,7 +76,8 @@ def demo(url: str, console: Console) -> None:
             version = _value(connection, "SHOW server_version")
             story.say(f"PostgreSQL {version} at {_without_password(url)}")
             upgrade(url)
-            story.say(f"schema revision {_value(connection, 'SELECT version_num FROM ml.alembic_version')}")
+            revision = _value(connection, "SELECT version_num FROM ml.alembic_version")
+            story.say(f"schema revision {revision}")
             connection.execute(b"SELECT ml.create_prediction_partitions()")
 
         with story.chapter("Real daily bars"), progress_bar("bars") as progress:
@@ -115,7 +116,7 @@ def demo(url: str, console: Console) -> None:
         found_status = status(connection)
         story.console.print("\n[bold]Health[/] (SELECT ml_health())")
         print_health(found_status["health"], console)
-    _next_steps(story, url, folder)
+    _next_steps(story, folder)
 
 
 def _fit(connection: psycopg.Connection[Any], story: _Story) -> ModelFolder:
@@ -168,20 +169,20 @@ def _take_out_newest(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...
 
 
 def _insert_live(connection: psycopg.Connection[Any], events: list[tuple[Any, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 2))
-    for name in ("symbol", "bar", "pattern", "direction"):
-        table.add_column(name)
-    for name in ("rule", "ML", "blended", "confirmed", "INSERT ms"):
-        table.add_column(name, justify="right")
+    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 2))
+    for name in ("symbol", "bar", "pattern"):
+        table.add_column(name, no_wrap=True)
+    for name in ("rule", "ML", "blended", "confirmed", "ms"):
+        table.add_column(name, justify="right", no_wrap=True)
     for event in events:
         started = time.perf_counter()
         connection.execute(statement("insert_live_event"), event)
         milliseconds = (time.perf_counter() - started) * 1e3
         row = connection.execute(statement("live_event"), (event[0],)).fetchone()
         assert row is not None  # noqa: S101  it has just been inserted
-        symbol, bar, pattern, direction, rule, ml, blended, confirmed = row
+        symbol, bar, pattern, rule, ml, blended, confirmed = row
         table.add_row(
-            symbol, f"{bar:%Y-%m-%d}", pattern, direction, f"{rule:.3f}", "-" if ml is None else f"{ml:.3f}",
+            symbol, f"{bar:%Y-%m-%d}", pattern, f"{rule:.3f}", "-" if ml is None else f"{ml:.3f}",
             f"{blended:.3f}", "yes" if confirmed else "no", f"{milliseconds:.2f}",
         )  # fmt: skip
     return table
@@ -199,9 +200,11 @@ def _without_password(url: str) -> str:
     return " ".join(f"{name}={value}" for name, value in parts.items() if name != "password" and value is not None)
 
 
-def _next_steps(story: _Story, url: str, folder: ModelFolder) -> None:
+def _next_steps(story: _Story, folder: ModelFolder) -> None:
     minutes, seconds = divmod(round(time.monotonic() - story.started), 60)
-    story.console.print(f"\n[bold]Done[/] in {minutes} min {seconds:02d} s; the server keeps running. What to look at next:")
+    story.console.print(
+        f"\n[bold]Done[/] in {minutes} min {seconds:02d} s; the server keeps running. What to look at next:"
+    )
     for command_line, meaning in (
         ("python -m trainer status", "what is live and how it does"),
         ('psql "$(python -m trainer db url)"', "the database; insert an event of your own:"),

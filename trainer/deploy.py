@@ -22,9 +22,7 @@ def require_schema(connection: psycopg.Connection[Any]) -> None:
 
 def registered_hash(connection: psycopg.Connection[Any], version: str) -> str | None:
     """Return the artefact hash under which a version is registered, or None."""
-    row = connection.execute(
-        "SELECT artefact_sha256 FROM public.ml_models WHERE version = %s", (version,)
-    ).fetchone()
+    row = connection.execute("SELECT artefact_sha256 FROM public.ml_models WHERE version = %s", (version,)).fetchone()
     return row[0] if row else None
 
 
@@ -39,9 +37,7 @@ def deploy(connection: psycopg.Connection[Any], folder: ModelFolder) -> bool:
     register = folder.read_text("register.sql", "compile")
     parity = folder.read_json("parity.json", "verify")
     if parity.get("artefact_sha256") != card["artefact_sha256"]:
-        raise UserError(
-            f"{folder.version} was compiled again after it was verified: run `trainer verify` once more."
-        )
+        raise UserError(f"{folder.version} was compiled again after it was verified: run `trainer verify` once more.")
     with connection.transaction():
         known = registered_hash(connection, folder.version)
         if known is None:

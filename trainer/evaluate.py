@@ -109,9 +109,7 @@ def interval(values: Floats) -> dict[str, float | None]:
     return {name: float(value) if np.isfinite(value) else None for name, value in named.items()}
 
 
-def evaluate(
-    predictions: pd.DataFrame, *, threshold: float, confidence_threshold: float = 0.55
-) -> dict[str, Any]:
+def evaluate(predictions: pd.DataFrame, *, threshold: float, confidence_threshold: float = 0.55) -> dict[str, Any]:
     """Evaluate predictions of events that the model had not seen (the table that ``trainer.fit`` makes).
 
     Args:
@@ -170,8 +168,7 @@ def _evaluate_part(rows: pd.DataFrame, threshold: float, confidence_threshold: f
         "base_rate": interval(resamples.mean(is_win.astype(float))),
         "auc": {**{name: interval(area) for name, area in areas.items()}, "placebo": interval(placebo)},
         "auc_above": {
-            name: interval(areas["calibrated"] - areas[name])
-            for name in ("rule_confidence", "prior", "volatility")
+            name: interval(areas["calibrated"] - areas[name]) for name in ("rule_confidence", "prior", "volatility")
         },
         "auc_within_symbol": interval(np.nanmean(within, axis=0)) if within else None,
         "brier": interval(brier),
@@ -385,9 +382,7 @@ def evaluate_folder(folder: Path) -> dict[str, Any]:
 def print_evaluation(evaluation: dict[str, Any], console: Console | None = None) -> None:
     """Print the figures as a table, and the conclusions."""
     console = console or Console()
-    console.print(
-        f"{evaluation['version']}: {evaluation['champion']}, {evaluation['target']}", highlight=False
-    )
+    console.print(f"{evaluation['version']}: {evaluation['champion']}, {evaluation['target']}", highlight=False)
     table = Table(box=None, pad_edge=False, title_justify="left")
     table.add_column("")
     for part in ("walk_forward", "holdout"):

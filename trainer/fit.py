@@ -29,7 +29,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trainer.artefact import models_folder
 from trainer.calibration import METHODS, Calibrator, Floats, fit_calibrator
@@ -139,9 +139,7 @@ class FitConfig:
     rule_weight: float = 0.4
     confidence_threshold: float = 0.55
     confirm_share: float = 0.3
-    libraries: dict[str, str] = field(
-        default_factory=lambda: {name: package_version(name) for name in LIBRARIES}
-    )
+    libraries: dict[str, str] = field(default_factory=lambda: {name: package_version(name) for name in LIBRARIES})
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON."""
@@ -216,9 +214,7 @@ def fit(dataset: Dataset, config: FitConfig | None = None, *, progress: Progress
     calibrator_table, method, nested = choose_calibrator(raw, is_win[tested], months[tested], block)
     calibrator = fit_calibrator(method, raw, is_win[tested])
 
-    model = _fit_model(
-        champion, dataset.features[splits.holdout.train], is_win[splits.holdout.train], config.seed
-    )
+    model = _fit_model(champion, dataset.features[splits.holdout.train], is_win[splits.holdout.train], config.seed)
     steps.done("champion")
     holdout_raw = win_probability(model, dataset.features[splits.holdout.test])
     placebo = _placebo(dataset, splits, champion, config.seed, steps)
@@ -327,9 +323,7 @@ def choose_calibrator(
         predictions = raw.copy()
         for number in range(1, int(block.max()) + 1):
             earlier = block < number
-            predictions[block == number] = fit_calibrator(method, raw[earlier], is_win[earlier])(
-                raw[block == number]
-            )
+            predictions[block == number] = fit_calibrator(method, raw[earlier], is_win[earlier])(raw[block == number])
         nested[method] = predictions
     if not judged.any():
         return [], "identity", raw
@@ -443,9 +437,7 @@ def save(result: FitResult, models: Path) -> Path:
         joblib.dump(result.model, fresh / "model.joblib")
         write_json(fresh / "calibrator.json", {"rule": CALIBRATOR_RULE, **result.calibrator.to_json()})
         write_json(fresh / "dataset.json", _description(result))
-        result.predictions.to_csv(
-            fresh / "predictions.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
-        )
+        result.predictions.to_csv(fresh / "predictions.csv.gz", index=False, compression={"method": "gzip", "mtime": 0})
         folder = models / result.version
         if folder.exists():
             shutil.rmtree(folder)
@@ -508,9 +500,7 @@ def _window(dataset: Dataset) -> dict[str, str]:
     return {"start": first.isoformat(), "end": last.isoformat()}
 
 
-def golden_rows(
-    model: Any, features: Floats, feature_names: Sequence[str], count: int = 20
-) -> list[dict[str, Any]]:
+def golden_rows(model: Any, features: Floats, feature_names: Sequence[str], count: int = 20) -> list[dict[str, Any]]:
     """Return inputs with the probabilities that the model gives them, in the order of its classes.
 
     Rows are spread over the predictions; every fourth has features taken away (null), the last one has none.
@@ -524,8 +514,7 @@ def golden_rows(
     return [
         {
             "features": {
-                name: None if np.isnan(value) else float(value)
-                for name, value in zip(feature_names, row, strict=True)
+                name: None if np.isnan(value) else float(value) for name, value in zip(feature_names, row, strict=True)
             },
             "probabilities": [float(value) for value in probability],
         }

@@ -133,9 +133,7 @@ def read_vocabulary(connection: psycopg.Connection[Any]) -> list[PatternType]:
         with connection.transaction():
             rows = connection.execute(statement("detectable_patterns")).fetchall()
     except psycopg.errors.UndefinedTable:
-        raise UserError(
-            "The database has no table ml.pattern_types: run `alembic upgrade head` on it first."
-        ) from None
+        raise UserError("The database has no table ml.pattern_types: run `alembic upgrade head` on it first.") from None
     types = [
         PatternType(name, direction, function, sign or 0)
         for name, direction, function, sign in rows
@@ -223,8 +221,7 @@ def rule_confidence(
     Returns one value in [0, 1] per bar, rounded to four places.
     """
     open_, high, low, close, volume = (
-        np.ascontiguousarray(bars[name], dtype=np.float64)
-        for name in ("open", "high", "low", "close", "volume")
+        np.ascontiguousarray(bars[name], dtype=np.float64) for name in ("open", "high", "low", "close", "volume")
     )
     if not len(bars):
         return np.empty(0)
@@ -259,9 +256,7 @@ def _detected(output: NDArray[np.int32], sign: int) -> NDArray[np.bool_]:
     return detected
 
 
-def _read_bars(
-    connection: psycopg.Connection[Any], symbol: str, timeframe: str, at: datetime
-) -> pd.DataFrame:
+def _read_bars(connection: psycopg.Connection[Any], symbol: str, timeframe: str, at: datetime) -> pd.DataFrame:
     parameters = {"symbol": symbol, "timeframe": timeframe, "at": at}
     rows = connection.cursor(binary=True).execute(statement("finished_bars"), parameters).fetchall()
     return pd.DataFrame(rows, columns=["ts", "open", "high", "low", "close", "volume"])
@@ -320,6 +315,5 @@ def harvest_command(
         typer.echo(json.dumps(asdict(report)))
     else:
         typer.echo(
-            f"{report.events:,} events in {report.bars:,} bars of {report.series:,} series, "
-            f"{report.new:,} of them new"
+            f"{report.events:,} events in {report.bars:,} bars of {report.series:,} series, {report.new:,} of them new"
         )

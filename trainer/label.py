@@ -77,9 +77,7 @@ def label_outcomes(
     counts: Counter[str] = Counter()
     try:
         with connection.transaction():
-            batches = connection.execute(
-                statement("label_batches"), {**window, "batch": EVENTS_PER_BATCH}
-            ).fetchall()
+            batches = connection.execute(statement("label_batches"), {**window, "batch": EVENTS_PER_BATCH}).fetchall()
         total = sum(row[2] for row in batches)
         # Without a batch the call still checks the parameters.
         for first, last, events in batches or [(since, until, 0)]:

@@ -2,6 +2,7 @@
 
 from alembic import command
 from alembic.config import Config
+
 from trainer.resources import resource
 
 

@@ -82,9 +82,7 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "target": "probability of win against loss and timeout",
         "label": {
             "name": label,
-            "definition": LABEL_DEFINITIONS.get(
-                label, f"As ml.label_outcomes wrote it under the name {label}."
-            ),
+            "definition": LABEL_DEFINITIONS.get(label, f"As ml.label_outcomes wrote it under the name {label}."),
         },
         "feature_names": dataset["feature_names"],
         "feature_names_sha256": hash_of_names(dataset["feature_names"]),
@@ -100,8 +98,7 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "series": dataset["series"],
         "missing_share": dataset["missing_share"],
         "protocol": {
-            name: protocol[name]
-            for name in ("folds", "first_train_share", "holdout_share", "embargo_bars", "seed")
+            name: protocol[name] for name in ("folds", "first_train_share", "holdout_share", "embargo_bars", "seed")
         }
         | {"walk_forward": description["walk_forward"]},
         "dataset_sha256": dataset["sha256"],
@@ -158,9 +155,7 @@ def validate_card(card: dict[str, Any], *, compiled: bool = False) -> None:
     if compiled and not re.fullmatch(r"[0-9a-f]{64}", str(card.get("artefact_sha256"))):
         problems.append("artefact_sha256 is missing: compile the model")
     if problems:
-        raise UserError(
-            f"The model card of {card.get('version', 'this model')} is refused: {'; '.join(problems)}."
-        )
+        raise UserError(f"The model card of {card.get('version', 'this model')} is refused: {'; '.join(problems)}.")
 
 
 def _contradictions(card: dict[str, Any]) -> list[str]:
@@ -195,24 +190,16 @@ def _contradictions(card: dict[str, Any]) -> list[str]:
         if list(row.get("features", {})) != names:
             problems.append(f"golden row {position} has other features")
         probabilities = row.get("probabilities", [])
-        if len(probabilities) != len(card["classes"]) or not math.isclose(
-            sum(probabilities), 1, abs_tol=1e-9
-        ):
+        if len(probabilities) != len(card["classes"]) or not math.isclose(sum(probabilities), 1, abs_tol=1e-9):
             problems.append(f"golden row {position} has no probability per class")
     return problems
 
 
 def _placeholders(value: Any, path: str) -> list[str]:
     if isinstance(value, dict):
-        return [
-            problem for name, inner in value.items() for problem in _placeholders(inner, f"{path}.{name}")
-        ]
+        return [problem for name, inner in value.items() for problem in _placeholders(inner, f"{path}.{name}")]
     if isinstance(value, list):
-        return [
-            problem
-            for place, inner in enumerate(value)
-            for problem in _placeholders(inner, f"{path}[{place}]")
-        ]
+        return [problem for place, inner in enumerate(value) for problem in _placeholders(inner, f"{path}[{place}]")]
     if isinstance(value, str) and (_PLACEHOLDER.search(value) or not value.strip()):
         return [f"{path} is a placeholder"]
     return []

@@ -31,9 +31,7 @@ def promote(
     force: bool = False,
 ) -> dict[str, Any]:
     """Make a version the champion; a refusal by the database is a UserError with its sentence."""
-    return _call(
-        connection, "SELECT ml.promote(%s, %s, %s, %s)", (version, expected_champion, reason, force)
-    )
+    return _call(connection, "SELECT ml.promote(%s, %s, %s, %s)", (version, expected_champion, reason, force))
 
 
 def rollback(connection: psycopg.Connection[Any], reason: str, version: str | None = None) -> dict[str, Any]:
@@ -94,9 +92,7 @@ def rollback_command(
 
 def _registered(connection: psycopg.Connection[Any], model: str | None) -> str:
     """Return the version meant: one of the registry by name, else that of a folder."""
-    known = model and connection.execute(
-        "SELECT version FROM public.ml_models WHERE version = %s", (model,)
-    ).fetchone()
+    known = model and connection.execute("SELECT version FROM public.ml_models WHERE version = %s", (model,)).fetchone()
     return str(known[0]) if known else find_model(model).version
 
 

@@ -24,7 +24,6 @@ from trainer.sql import package_text, statement
 from trainer.verify import verify
 
 
-
 def release(
     connection: psycopg.Connection[Any], folder: ModelFolder, training_rows: NDArray[np.float64]
 ) -> tuple[ModelFolder, Path]:
@@ -55,13 +54,13 @@ def release(
 def _write_installation(folder: ModelFolder) -> None:
     """Add to ``register.sql`` who is live at first, and write ``remove.sql``, its opposite."""
     version = folder.version
-    first = psycopg.sql.SQL(statement("first_champion").decode()).format(  # type: ignore[arg-type]
+    first = psycopg.sql.SQL(statement("first_champion").decode()).format(
         version=psycopg.sql.Literal(version), calibrator_version=psycopg.sql.Literal(f"{version}-1")
     )
     folder.write_text("register.sql", folder.read_text("register.sql", "compile") + first.as_string(None))
-    remove = psycopg.sql.SQL(statement("remove_model").decode()).format(  # type: ignore[arg-type]
+    remove = psycopg.sql.SQL(statement("remove_model").decode()).format(
         version=psycopg.sql.Literal(version),
-        version_text=psycopg.sql.SQL(version),  # type: ignore[arg-type]
+        version_text=psycopg.sql.SQL(version),
         score=psycopg.sql.Identifier("ml_generated", f"score_{version}"),
         features=psycopg.sql.Identifier("ml_generated", f"features_{version}"),
     )
@@ -78,9 +77,7 @@ def _write_revision(folder: ModelFolder) -> Path:
     }
     file = versions / f"{head + 1:04d}_model_{folder.version}.py"
     file.write_text(
-        template.format(
-            version=folder.version, revision=f"{head + 1:04d}", down_revision=f"{head:04d}", **hashes
-        ),
+        template.format(version=folder.version, revision=f"{head + 1:04d}", down_revision=f"{head:04d}", **hashes),
         encoding="utf-8",
     )
     return file

@@ -12,12 +12,8 @@ Timeframes = Annotated[
     list[str] | None,
     typer.Option("--timeframe", metavar="TIMEFRAME", help="Only this timeframe; repeat for more."),
 ]
-Since = Annotated[
-    datetime | None, typer.Option("--since", help="Only events detected at or after this time (UTC).")
-]
-Until = Annotated[
-    datetime | None, typer.Option("--until", help="Only events detected before this time (UTC).")
-]
+Since = Annotated[datetime | None, typer.Option("--since", help="Only events detected at or after this time (UTC).")]
+Until = Annotated[datetime | None, typer.Option("--until", help="Only events detected before this time (UTC).")]
 
 
 def as_utc(time: datetime | None) -> datetime | None:

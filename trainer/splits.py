@@ -82,7 +82,6 @@ def split_by_time(
     for fold in found:
         if not len(fold.train) or not len(fold.test):
             raise UserError(
-                f"The block that begins on {fold.test_start:%Y-%m-%d} has no events to train on: "
-                "load more bars."
+                f"The block that begins on {fold.test_start:%Y-%m-%d} has no events to train on: load more bars."
             )
     return Splits(tuple(found[:-1]), found[-1])

@@ -41,7 +41,9 @@ def command(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
         )
         for model in found["models"]:
             roles = f" ({', '.join(model['aliases'])})" if model["aliases"] else ""
-            console.print(f"  model {model['version']}{roles}, {model['algorithm']}, registered {model['created_at'][:16]}")
+            console.print(
+                f"  model {model['version']}{roles}, {model['algorithm']}, registered {model['created_at'][:16]}"
+            )
     if found["health"]["status"] == "critical":
         raise typer.Exit(1)
 
@@ -54,7 +56,9 @@ def print_health(health: dict[str, Any], console: Console) -> None:
     latency = health["inference_latency_p50_ms"], health["inference_latency_p95_ms"]
     table.add_row("champion", f"{health['champion'] or 'none'} (loaded: {'yes' if health['model_loaded'] else 'no'})")
     table.add_row("ML", f"{'enabled' if health['ml_enabled'] else 'disabled'}, rollout {health['rollout_percent']:g} %")
-    table.add_row("last hour", f"{health['predictions']:,} live predictions, fallbacks {_share(health['fallback_rate'])}")
+    table.add_row(
+        "last hour", f"{health['attempted']:,} events for ML, of them fallbacks: {_share(health['fallback_rate'])}"
+    )
     if None not in latency:
         table.add_row("latency", f"p50 {latency[0]:.2f} ms, p95 {latency[1]:.2f} ms inside the INSERT")
     table.add_row("waiting for bars", f"{health['events_waiting_for_bars']:,} events")

@@ -1,4 +1,4 @@
-"""Stage verify: does the compiled model, in the target database, give the library's own numbers?
+"""Stage verify: prove that the compiled model gives the library's own numbers in the target database.
 
 The function is loaded in a transaction that is rolled back, so that nothing is left behind, and is given rows on which
 a wrong translation shows: training rows, rows on the thresholds and one bit beside them, missing values, extremes.
@@ -138,9 +138,7 @@ def generate_rows(estimator: Any, training_rows: Rows) -> dict[str, Rows]:
     return cases
 
 
-def _score_in_database(
-    connection: psycopg.Connection[Any], version: str, rows: Rows, outputs: int
-) -> Rows:
+def _score_in_database(connection: psycopg.Connection[Any], version: str, rows: Rows, outputs: int) -> Rows:
     connection.execute(statement("create_parity_rows"))
     with connection.cursor() as cursor:
         with cursor.copy(b"COPY pg_temp.parity_rows (place, features) FROM STDIN") as copy:
@@ -165,7 +163,6 @@ def _compare(expected: Rows, actual: Rows) -> dict[str, Any]:
         # A NaN anywhere counts as a difference.
         "rows_beyond_tolerance": int(np.sum(~(difference <= TOLERANCE).all(axis=1))),
     }
-
 
 
 def command(model: ModelArgument = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:

@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION ml.recompute_bar_indicators(
 RETURNS bigint
 LANGUAGE plpgsql
 VOLATILE
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET jit = off

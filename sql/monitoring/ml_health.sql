@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION public.ml_health(p_window interval DEFAULT '1 hour')
 RETURNS jsonb
 LANGUAGE plpgsql
 STABLE SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_now timestamptz := pg_catalog.statement_timestamp();
@@ -37,10 +37,13 @@ BEGIN
         pg_catalog.count(*) FILTER (WHERE p.role <> 'rule') AS attempted,
         pg_catalog.count(*) FILTER (WHERE p.role <> 'rule' AND p.fallback_reason IS NOT NULL) AS fallbacks,
         pg_catalog.count(*) FILTER (WHERE p.error_sqlstate IS NOT NULL) AS errors,
-        pg_catalog.count(*) FILTER (WHERE p.latency_us <= v_settings.latency_target_ms * 1000) AS within_target,
-        pg_catalog.count(p.latency_us) AS timed,
-        pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY p.latency_us) / 1000 AS latency_p50,
-        pg_catalog.percentile_cont(0.95) WITHIN GROUP (ORDER BY p.latency_us) / 1000 AS latency_p95,
+        pg_catalog.count(*) FILTER (
+            WHERE p.role <> 'rule' AND p.latency_us <= v_settings.latency_target_ms * 1000) AS within_target,
+        pg_catalog.count(p.latency_us) FILTER (WHERE p.role <> 'rule') AS timed,
+        pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY p.latency_us)
+            FILTER (WHERE p.role <> 'rule') / 1000 AS latency_p50,
+        pg_catalog.percentile_cont(0.95) WITHIN GROUP (ORDER BY p.latency_us)
+            FILTER (WHERE p.role <> 'rule') / 1000 AS latency_p95,
         (
             SELECT pg_catalog.jsonb_object_agg(r.reason, r.events) FROM (
                 SELECT q.fallback_reason AS reason, pg_catalog.count(*) AS events
@@ -112,6 +115,7 @@ BEGIN
         'confidence_threshold', v_settings.confidence_threshold,
         'window', p_window::text,
         'predictions', v_counts.predictions,
+        'attempted', v_counts.attempted,
         'fallback_rate', v_fallback_rate,
         'error_rate', v_error_rate,
         'fallback_reasons', coalesce(v_counts.reasons, '{}'),

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION public.ml_pattern_confidence(p_id uuid)
 RETURNS jsonb
 LANGUAGE sql
 STABLE SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT pg_catalog.jsonb_build_object(
         'id', p_id,

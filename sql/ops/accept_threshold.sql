@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION ml.accept_threshold(p_version text, p_reason text)
 RETURNS jsonb
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_threshold double precision;

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION ml.audit_settings()
 RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_changes jsonb;

@@ -13,7 +13,7 @@ CREATE OR REPLACE FUNCTION ml.backfill(
 RETURNS jsonb
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_context ml.scoring_context;

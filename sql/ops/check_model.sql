@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION ml.check_model(p_version text)
 RETURNS TABLE (gate text, passed boolean, detail text)
 LANGUAGE plpgsql
 STABLE
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_model public.ml_models;

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION ml.disable(p_reason text DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE sql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT ml.change_setting('enabled', 'false', p_reason)
 $function$;

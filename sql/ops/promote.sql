@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION ml.promote(
 RETURNS jsonb
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_champion public.ml_aliases;

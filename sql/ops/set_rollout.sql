@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION ml.set_rollout(p_percent double precision, p_reason t
 RETURNS jsonb
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF (p_percent BETWEEN 0 AND 100) IS NOT TRUE THEN

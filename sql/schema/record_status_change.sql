@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION ml.record_status_change()
 RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '100ms'
 AS $function$
 BEGIN

@@ -26,39 +26,39 @@ def _rank(values: np.ndarray, length: int) -> np.ndarray:
     return np.where(np.isnan(windows).any(axis=1), np.nan, share)
 
 
-def _money_flow_index(h: np.ndarray, l: np.ndarray, c: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _money_flow_index(h: np.ndarray, lo: np.ndarray, c: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Return TA-Lib's index, but equal typical prices are equal: there, it follows the last bit of a sum."""
-    typical = (h + l + c) / 3
+    typical = (h + lo + c) / 3
     change = typical - _lag(typical, 1)
     tie = np.abs(change) <= 1e-12 * typical
     flow = np.where(tie, 0.0, np.sign(change) * typical * v)
     windows = _windows(flow, 14)
     rising = np.where(windows > 0, windows, 0.0).sum(axis=1)
     index = 100 * rising / np.abs(windows).sum(axis=1)
-    library = talib.MFI(h, l, c, v, 14)
+    library = talib.MFI(h, lo, c, v, 14)
     return np.where(_rolling(tie, 14, "sum") == 0, library, index)
 
 
 def indicators(bars: pd.DataFrame) -> pd.DataFrame:
     """Return what features need to know about each bar, for a bullish event."""
-    o, h, l, c, v = (bars[name].to_numpy(float) for name in ("open", "high", "low", "close", "volume"))
+    o, h, lo, c, v = (bars[name].to_numpy(float) for name in ("open", "high", "low", "close", "volume"))
     out = pd.DataFrame(index=bars.index)
-    out["high"], out["low"], out["close"] = h, l, c
-    atr = talib.ATR(h, l, c, 14)
-    atr_100 = talib.ATR(h, l, c, 100)
+    out["high"], out["low"], out["close"] = h, lo, c
+    atr = talib.ATR(h, lo, c, 14)
+    atr_100 = talib.ATR(h, lo, c, 100)
     out["atr"], out["atr_100"] = atr, atr_100
     for bars_back in (1, 2, 3, 4, 5, 20, 60, 250):
         out[f"high_{bars_back}"] = _rolling(h, bars_back, "max")
-        out[f"low_{bars_back}"] = _rolling(l, bars_back, "min")
+        out[f"low_{bars_back}"] = _rolling(lo, bars_back, "min")
 
     out["body"] = (c - o) / atr
-    out["range_atr"] = (h - l) / atr
-    out["body_to_range"] = np.abs(c - o) / (h - l)
+    out["range_atr"] = (h - lo) / atr
+    out["body_to_range"] = np.abs(c - o) / (h - lo)
     out["upper_wick"] = (h - np.maximum(o, c)) / atr
-    out["lower_wick"] = (np.minimum(o, c) - l) / atr
+    out["lower_wick"] = (np.minimum(o, c) - lo) / atr
     out["gap_atr"] = (o - _lag(c, 1)) / atr
-    joint = np.maximum(h, _lag(h, 1)) - np.minimum(l, _lag(l, 1))
-    out["overlap_with_previous"] = (np.minimum(h, _lag(h, 1)) - np.maximum(l, _lag(l, 1))) / joint
+    joint = np.maximum(h, _lag(h, 1)) - np.minimum(lo, _lag(lo, 1))
+    out["overlap_with_previous"] = (np.minimum(h, _lag(h, 1)) - np.maximum(lo, _lag(lo, 1))) / joint
 
     for bars_back in (1, 3, 10, 20, 60):
         out[f"return_{bars_back}_atr"] = talib.MOM(c, bars_back) / atr
@@ -81,19 +81,19 @@ def indicators(bars: pd.DataFrame) -> pd.DataFrame:
     signal[25:] = talib.EMA(macd[25:], 9)
     out["macd_atr"] = macd / atr
     out["macd_histogram_atr"] = (macd - signal) / atr
-    out["adx_14"] = talib.ADX(h, l, c, 14)
-    out["di_difference_14"] = talib.PLUS_DI(h, l, c, 14) - talib.MINUS_DI(h, l, c, 14)
-    out["stochastic_k_14"] = talib.STOCHF(h, l, c, 14, 1)[0]
-    out["cci_14"] = talib.CCI(h, l, c, 14)
-    out["mfi_14"] = _money_flow_index(h, l, c, v)
+    out["adx_14"] = talib.ADX(h, lo, c, 14)
+    out["di_difference_14"] = talib.PLUS_DI(h, lo, c, 14) - talib.MINUS_DI(h, lo, c, 14)
+    out["stochastic_k_14"] = talib.STOCHF(h, lo, c, 14, 1)[0]
+    out["cci_14"] = talib.CCI(h, lo, c, 14)
+    out["mfi_14"] = _money_flow_index(h, lo, c, v)
     sd = _rolling(c, 20, "std", ddof=0)
     out["bollinger_z_20"] = (c - _rolling(c, 20, "mean")) / sd
     out["acceleration_5_atr"] = (talib.MOM(c, 5) - _lag(talib.MOM(c, 5), 5)) / atr
 
-    out["atr_14_pct"] = talib.NATR(h, l, c, 14)
+    out["atr_14_pct"] = talib.NATR(h, lo, c, 14)
     out["atr_14_to_atr_100_log"] = np.log(atr) - np.log(atr_100)
     out["atr_14_percentile_100"] = _rank(atr / c, 100)
-    true_range = talib.TRANGE(h, l, c)
+    true_range = talib.TRANGE(h, lo, c)
     out["true_range_percentile_100"] = _rank(true_range / c, 100)
     log_return = np.log(c) - np.log(_lag(c, 1))
     sd_20 = _rolling(log_return, 20, "std", ddof=1)
@@ -109,7 +109,7 @@ def indicators(bars: pd.DataFrame) -> pd.DataFrame:
     obv = np.where(np.isnan(change), np.nan, np.sign(change) * v)
     out["up_volume_balance_20"] = _rolling(obv, 20, "sum") / _rolling(v, 20, "sum")
     # The accumulation/distribution line is the running sum of what Chaikin's money flow adds up.
-    line = np.diff(talib.AD(h, l, c, v), prepend=0.0)
+    line = np.diff(talib.AD(h, lo, c, v), prepend=0.0)
     out["money_flow_20"] = _rolling(line, 20, "sum") / _rolling(v, 20, "sum")
     out["hour_of_day"] = bars["ts"].dt.hour.to_numpy(float)
     out["day_of_week"] = bars["ts"].dt.isocalendar().day.to_numpy(float)
@@ -135,7 +135,7 @@ UNSIGNED = (
 def features(known: pd.DataFrame, at: np.ndarray, events: pd.DataFrame) -> pd.DataFrame:
     """Return the features of events at bars `at` of one series whose indicators are `known`.
 
-    `events` has sign, type_bars, start (position of the first bar or -1), reversal and the five levels (NaN: not given).
+    `events` has sign, type_bars, start (position of the first bar or -1), reversal, and levels (NaN: not given).
     """
     row = known.iloc[at].reset_index(drop=True)
     events = events.reset_index(drop=True)

@@ -45,9 +45,7 @@ def random_bars(count: int, seed: int, symbol: str = "A") -> list[tuple[Any, ...
     volume = generator.integers(0, 1000, count).astype(float)
     days = np.datetime64("2020-01-01") + np.arange(count)
     columns = (opening, high, low, close, volume)
-    return [
-        (symbol, f"{days[k]} 00:00+00", *(round(float(column[k]), 2) for column in columns)) for k in range(count)
-    ]
+    return [(symbol, f"{days[k]} 00:00+00", *(round(float(column[k]), 2) for column in columns)) for k in range(count)]
 
 
 def insert(db: psycopg.Connection[Any], bars: list[tuple[Any, ...]]) -> None:
@@ -67,7 +65,7 @@ change = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(change, min_size=1, max_size=8), first=st.integers(1, 300), seed=st.integers(0, 3))
 def test_any_history_of_changes(
     db: psycopg.Connection[Any], changes: list[tuple[str, int, int]], first: int, seed: int
@@ -89,7 +87,9 @@ def test_any_history_of_changes(
             for bar in bars[start : start + length]:
                 db.execute(UPSERT, (*bar[:5], bar[5], 77.0))
         elif kind == "update":
-            db.execute("UPDATE price_bars SET close = low, volume = volume + 1 WHERE ts BETWEEN %s AND %s", [day, until])
+            db.execute(
+                "UPDATE price_bars SET close = low, volume = volume + 1 WHERE ts BETWEEN %s AND %s", [day, until]
+            )
         elif kind == "delete":
             db.execute("DELETE FROM price_bars WHERE ts BETWEEN %s AND %s", [day, until])
         elif kind == "shift":

@@ -67,7 +67,8 @@ def test_averages_that_only_decay_do_not_underflow(db: psycopg.Connection[Any]) 
     db.execute(
         """
         INSERT INTO price_bars
-        SELECT 'A', '1d', '2061-01-01 00:00+00'::timestamptz + k * interval '1 day', 7, 7 + k % 5, 6, 6.5 + (k % 4) / 8.0, k
+        SELECT 'A', '1d', '2061-01-01 00:00+00'::timestamptz + k * interval '1 day',
+            7, 7 + k % 5, 6, 6.5 + (k % 4) / 8.0, k
         FROM generate_series(1, 260) AS k
         """
     )
@@ -99,7 +100,10 @@ def test_tiny_and_huge_values(db: psycopg.Connection[Any], price: float, volume:
 
 def test_prices_at_both_ends_of_what_can_be_computed(db: psycopg.Connection[Any]) -> None:
     bars = random_bars(300, 4)
-    wild = [("A", bar[1], *((1e-50, 1e50, 1e-50, 1e-50) if k % 2 else (1e50, 1e50, 1e-50, 1e50)), 1e50) for k, bar in enumerate(bars)]
+    wild = [
+        ("A", bar[1], *((1e-50, 1e50, 1e-50, 1e-50) if k % 2 else (1e50, 1e50, 1e-50, 1e50)), 1e50)
+        for k, bar in enumerate(bars)
+    ]
     insert(db, wild)
     assert db.execute("SELECT max(bar_number) FROM ml.bar_states").fetchone()[0] == 300
     features_of(db)

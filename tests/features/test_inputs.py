@@ -4,8 +4,8 @@ import itertools
 import math
 from typing import Any
 
-import pytest
 import psycopg
+import pytest
 
 FIELDS = (
     *("symbol", "timeframe", "pattern_type", "direction", "detected_at", "start_at"),
@@ -51,7 +51,9 @@ def test_detected_at_names_the_bar(shipped: psycopg.Connection[Any], detected_at
             found = shipped.execute(
                 """
                 SELECT (r.bar_ts AT TIME ZONE 'UTC')::date::text FROM ml.compute_event_features(
-                    ROW('IBM', '1d', 'hammer', NULL, %s::timestamptz, NULL, NULL, NULL, NULL, NULL, NULL)::ml.event_inputs
+                    ROW(
+                        'IBM', '1d', 'hammer', NULL, %s::timestamptz, NULL, NULL, NULL, NULL, NULL, NULL
+                    )::ml.event_inputs
                 ) AS r
                 """,
                 [detected_at],
@@ -68,7 +70,7 @@ def test_months_are_counted_in_utc(db: psycopg.Connection[Any]) -> None:
             ('X', '1M', '2024-03-01 00:00+00', 1, 2, 1, 2, 1)
         """
     )
-    db.execute("SET TimeZone = 'Pacific/Kiritimati'")
+    db.execute("SET TimeZone = 'America/New_York'")
     for detected_at, bar in (("2024-03-31 23:59+00", "2024-02-01"), ("2024-04-01 00:00+00", "2024-03-01")):
         found = db.execute(
             """
@@ -185,7 +187,7 @@ def test_no_value_is_an_error(shipped: psycopg.Connection[Any]) -> None:
     names = ("entry_price", "target_price", "stop_price", "support", "resistance")
     columns = ", ".join(names)
     rows = shipped.execute(
-        f"""
+        """
         WITH nasty (v) AS (SELECT unnest(%s::float8[]) UNION ALL SELECT NULL UNION ALL SELECT 125)
         SELECT ml.feature_array(r.features), r.inputs = e.e
         FROM (

@@ -55,6 +55,10 @@ QUERIES = {
 def fingerprint(db: psycopg.Connection[Any]) -> dict[str, list[tuple[Any, ...]]]:
     """Return all definitions by kind; equal fingerprints mean equal databases."""
     return {
-        kind: [row for row in db.execute(query.encode()).fetchall() if row[0] not in ("ml.alembic_version", "alembic_version_pkc")]
+        kind: [
+            row
+            for row in db.execute(query.encode()).fetchall()
+            if row[0] not in ("ml.alembic_version", "alembic_version_pkc")
+        ]
         for kind, query in QUERIES.items()
     }

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from trainer.migrations import alembic_config
-
 from alembic import command
+
+from trainer.migrations import alembic_config
 
 
 @pytest.fixture

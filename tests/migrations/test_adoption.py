@@ -79,7 +79,10 @@ def test_later_columns_of_the_user_survive_a_downgrade(empty_db, upgrade, downgr
     ("spoil", "sentence"),
     [
         ("ALTER TABLE pattern_events ALTER id DROP DEFAULT, ALTER id TYPE text", "column id is text and not uuid"),
-        ("ALTER TABLE pattern_events ALTER rule_confidence TYPE numeric", "column rule_confidence is numeric and not double"),
+        (
+            "ALTER TABLE pattern_events ALTER rule_confidence TYPE numeric",
+            "column rule_confidence is numeric and not double",
+        ),
         ("ALTER TABLE pattern_events DROP CONSTRAINT pattern_events_pkey", "has no unique column id"),
         (
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from catalog import fingerprint
-from support import add_bars, champion, go_live, insert_event, one, rows, value
-from trainer.migrations import alembic_config
-from trainer.resources import resource
-
 from alembic import command
 from alembic.script import ScriptDirectory
+from catalog import fingerprint
+from support import add_bars, champion, go_live, insert_event, one, rows, value
+
+from trainer.migrations import alembic_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,7 +81,10 @@ def test_the_offline_script_gives_the_same_catalog(db, empty_db, empty_db_url):
     command.upgrade(config, "head", sql=True)
     psql = subprocess.run(
         [resource_psql(), empty_db_url, "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"],
-        input=config.output_buffer.getvalue(), capture_output=True, text=True, check=False,
+        input=config.output_buffer.getvalue(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert psql.returncode == 0, psql.stderr
     expected, actual = fingerprint(db), fingerprint(empty_db)

@@ -76,7 +76,9 @@ def test_an_unknown_pattern_is_not_found(db):
 
 
 def test_read_only_functions_are_stable(db):
-    assert value(db, "SELECT bool_and(provolatile = 's') FROM pg_proc WHERE proname IN ('ml_health', 'ml_pattern_confidence')")
+    assert value(
+        db, "SELECT bool_and(provolatile = 's') FROM pg_proc WHERE proname IN ('ml_health', 'ml_pattern_confidence')"
+    )
     with db.transaction():
         db.execute("SET TRANSACTION READ ONLY")
         assert value(db, "SELECT ml_health()")["status"] == "healthy"

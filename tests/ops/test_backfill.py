@@ -39,7 +39,9 @@ def test_backfilled_rows_equal_live_ones(db):
     report = backfill(db, batch=70)
     assert (report["candidates"], report["scored"], report["failed"]) == (300, 300, 0)
     assert rows(db, f"SELECT id, {RESULT} FROM pattern_events ORDER BY id") == live
-    logged = rows(db, "SELECT source, count(*) FROM ml_predictions WHERE model_version IS NOT NULL GROUP BY 1 ORDER BY 1")
+    logged = rows(
+        db, "SELECT source, count(*) FROM ml_predictions WHERE model_version IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
     assert logged == [{"source": "backfill", "count": 300}, {"source": "insert", "count": 300}]
     assert backfill(db)["candidates"] == 0
 

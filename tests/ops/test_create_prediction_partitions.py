@@ -1,5 +1,6 @@
 """Weekly partitions of the log."""
 
+import itertools
 import time
 
 import psycopg
@@ -19,7 +20,7 @@ def test_weeks_follow_without_a_gap_in_every_time_zone(db):
     found = [row for row in rows(db, BOUNDS) if row["name"] > "ml_predictions_2031"]
     assert [row["name"][-7:] for row in found] == ["2031w51", "2031w52", "2032w01", "2032w02", "2032w03"]
     assert found[0]["bound"] == "FOR VALUES FROM ('2031-12-15 00:00:00+00') TO ('2031-12-22 00:00:00+00')"
-    assert all(a["bound"].split("'")[3] == b["bound"].split("'")[1] for a, b in zip(found, found[1:], strict=False))
+    assert all(a["bound"].split("'")[3] == b["bound"].split("'")[1] for a, b in itertools.pairwise(found))
     assert value(db, "SELECT ml.create_prediction_partitions('2031-12-20 03:00+00', 4)") == 0
 
 

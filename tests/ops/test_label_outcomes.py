@@ -118,9 +118,7 @@ def assert_same(found: tuple[Any, ...], expected: tuple[Any, ...] | None) -> Non
     assert found[0] == expected[0]
     assert found[1] == expected[1]
     assert found[4] == expected[4]
-    assert [found[2], found[3], found[5]] == pytest.approx(
-        [expected[2], expected[3], expected[5]], rel=1e-9, abs=1e-12
-    )
+    assert [found[2], found[3], found[5]] == pytest.approx([expected[2], expected[3], expected[5]], rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("volatility", [0.005, 0.02, 0.06])
@@ -170,9 +168,7 @@ def set_bar(db: psycopg.Connection[Any], ts: pd.Timestamp, **values: float) -> N
     db.execute(f"UPDATE public.price_bars SET {changes} WHERE ts = %s", [ts.to_pydatetime()])
 
 
-def test_both_barriers_in_one_bar_is_a_loss_of_half_quality(
-    db: psycopg.Connection[Any], calm: pd.DataFrame
-) -> None:
+def test_both_barriers_in_one_bar_is_a_loss_of_half_quality(db: psycopg.Connection[Any], calm: pd.DataFrame) -> None:
     event = insert_event(db, calm["ts"][110].to_pydatetime())
     set_bar(db, calm["ts"][113], high=105, low=95)
     assert label(db)["both_barriers"] == 1
@@ -182,14 +178,10 @@ def test_both_barriers_in_one_bar_is_a_loss_of_half_quality(
     assert quality == pytest.approx(111 / 260 / 2)
 
 
-def test_entry_is_the_next_open_and_a_gap_fills_at_the_open(
-    db: psycopg.Connection[Any], calm: pd.DataFrame
-) -> None:
+def test_entry_is_the_next_open_and_a_gap_fills_at_the_open(db: psycopg.Connection[Any], calm: pd.DataFrame) -> None:
     set_bar(db, calm["ts"][111], open=99.0)
     set_bar(db, calm["ts"][112], open=110.0, high=111.0, low=104.0, close=110.0)
-    long, short = (
-        insert_event(db, calm["ts"][110].to_pydatetime(), direction=side) for side in ("bullish", "bearish")
-    )
+    long, short = (insert_event(db, calm["ts"][110].to_pydatetime(), direction=side) for side in ("bullish", "bearish"))
     label(db)
     found = labels(db)
     assert found[long][0] == "win"
@@ -291,8 +283,6 @@ def test_labelling_writes_label_columns_only(db: psycopg.Connection[Any], calm: 
         ({"p_horizon": 5}, "give other parameters another p_label"),
     ],
 )
-def test_wrong_parameters_are_refused(
-    db: psycopg.Connection[Any], parameters: dict[str, Any], message: str
-) -> None:
+def test_wrong_parameters_are_refused(db: psycopg.Connection[Any], parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(psycopg.errors.InvalidParameterValue, match=message):
         label(db, **parameters)

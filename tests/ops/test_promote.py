@@ -20,7 +20,12 @@ def test_promote_switches_and_records(db):
     assert (result["champion"], result["previous"]) == ("b", "a")
     assert champion(db) == "b"
     last = rows(db, "SELECT * FROM ml_deployments ORDER BY id")[-1]
-    assert (last["action"], last["version"], last["previous_version"], last["reason"]) == ("promote", "b", "a", "better")
+    assert (last["action"], last["version"], last["previous_version"], last["reason"]) == (
+        "promote",
+        "b",
+        "a",
+        "better",
+    )
     assert last["actor"] == value(db, "SELECT session_user::text")
 
 
@@ -139,7 +144,10 @@ def test_switches_are_recorded_whoever_changes_them(db):
     db.execute("SELECT ml.disable('panic')")
     history = rows(db, "SELECT action, reason, details FROM ml_deployments WHERE action <> 'install' ORDER BY id")
     assert [(row["action"], row["reason"]) for row in history] == [
-        ("enable", "go live"), ("rollout", "canary"), ("weights", None), ("disable", "panic"),
+        ("enable", "go live"),
+        ("rollout", "canary"),
+        ("weights", None),
+        ("disable", "panic"),
     ]
     assert history[1]["details"] == {"rollout_percent": {"old": 100, "new": 5}}
 
@@ -153,8 +161,14 @@ def test_a_rollout_outside_its_bounds_is_refused(db, percent):
 @pytest.mark.parametrize(
     "change",
     [
-        "ml_weight = 'NaN'", "ml_weight = -1", "ml_weight = 0, rule_weight = 0", "rule_weight = 'infinity'",
-        "confidence_threshold = 1.1", "confidence_threshold = 'NaN'", "rollout_percent = 'NaN'", "singleton = false",
+        "ml_weight = 'NaN'",
+        "ml_weight = -1",
+        "ml_weight = 0, rule_weight = 0",
+        "rule_weight = 'infinity'",
+        "confidence_threshold = 1.1",
+        "confidence_threshold = 'NaN'",
+        "rollout_percent = 'NaN'",
+        "singleton = false",
     ],
 )
 def test_settings_that_make_no_sense_are_refused(db, change):
@@ -192,15 +206,49 @@ def test_nothing_of_ours_is_executable_by_everybody(db):
 
 
 def test_definer_functions_pin_their_search_path(db):
+    """pg_temp must be named, and last: left out, it comes first when a type or table is looked up."""
     unpinned = rows(
         db,
         """
         SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p
         WHERE p.pronamespace IN ('ml'::regnamespace, 'ml_generated'::regnamespace, 'public'::regnamespace)
-            AND p.prosecdef AND NOT coalesce('search_path=""' = ANY (p.proconfig), false)
+            AND p.prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)
         """,
     )
     assert unpinned == []
+
+
+def test_types_and_tables_of_a_writers_temporary_schema_are_not_taken(db, db_url):
+    """A domain over every type of the catalog, whose CHECK would run the writer's code with the owner's rights."""
+    add_bars(db)
+    go_live(db)
+    writer = f"writer_{value(db, 'SELECT pg_backend_pid()')}"
+    db.execute(f"CREATE ROLE {writer} LOGIN")
+    try:
+        db.execute(f"GRANT INSERT, UPDATE, SELECT ON pattern_events TO {writer}")
+        db.execute(f"GRANT TEMPORARY ON DATABASE {db.info.dbname} TO {writer}")
+        with psycopg.connect(db_url, autocommit=True) as session:
+            session.execute(f"SET ROLE {writer}")
+            session.execute(
+                "CREATE FUNCTION pg_temp.attack() RETURNS boolean LANGUAGE plpgsql AS"
+                " $$ BEGIN RAISE EXCEPTION 'running as %', current_user; END $$"
+            )
+            for name in ("text", "uuid", "jsonb", "timestamptz", "int4", "float8", "bool", "numeric", "bytea"):
+                session.execute(f"CREATE DOMAIN pg_temp.{name} AS pg_catalog.{name} CHECK (pg_temp.attack())")
+            session.execute("CREATE TABLE pg_temp.ml_settings (enabled pg_catalog.bool)")
+            session.execute(
+                "INSERT INTO public.pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence)"
+                " VALUES ('TEST', '1d', 'hammer', '2024-10-01', 0.5)"
+            )
+            session.execute("UPDATE public.pattern_events SET rule_confidence = 0.6, status = 'seen'")
+        logged = rows(db, "SELECT source, fallback_reason, error_sqlstate, model_version FROM ml_predictions")
+        assert logged == [
+            {"source": source, "fallback_reason": None, "error_sqlstate": None, "model_version": "toy"}
+            for source in ("insert", "update")
+        ]
+    finally:
+        db.execute(f"DROP OWNED BY {writer}")
+        db.execute(f"DROP ROLE {writer}")
 
 
 def test_no_unintended_overloads(db):

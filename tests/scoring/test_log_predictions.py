@@ -9,14 +9,19 @@ from support import PROBABILITY, RULE, START, add_bars, event, go_live, insert_e
 
 
 def drop_partitions(db):
-    for row in rows(db, "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'ml_predictions'::regclass"):
+    for row in rows(
+        db, "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'ml_predictions'::regclass"
+    ):
         db.execute(f"DROP TABLE {row['name']}")
 
 
 def test_the_log_row_holds_all_that_a_replay_needs(db):
     add_bars(db)
-    go_live(db, features=("day_of_week", "rsi_14", "volume_percentile_100"), card={
-        "golden_rows": [{"features": {}, "probabilities": [1 - PROBABILITY, PROBABILITY]}]})
+    go_live(
+        db,
+        features=("day_of_week", "rsi_14", "volume_percentile_100"),
+        card={"golden_rows": [{"features": {}, "probabilities": [1 - PROBABILITY, PROBABILITY]}]},
+    )
     stored = insert_event(db)
     (logged,) = predictions(db)
     assert logged["event_id"] == stored["id"]
@@ -28,7 +33,9 @@ def test_the_log_row_holds_all_that_a_replay_needs(db):
     assert logged["ml_confidence"] == logged["ml_confidence_raw"] == PROBABILITY
     assert logged["rule_confidence"] == RULE
     assert logged["blended_confidence"] == stored["blended_confidence"]
-    assert logged["features"] == [stored["ml_features"][name] for name in ("day_of_week", "rsi_14", "volume_percentile_100")]
+    assert logged["features"] == [
+        stored["ml_features"][name] for name in ("day_of_week", "rsi_14", "volume_percentile_100")
+    ]
     assert logged["cache_hit"] is False
     assert logged["fallback_reason"] is None
     assert logged["latency_us"] > 0
@@ -37,8 +44,11 @@ def test_the_log_row_holds_all_that_a_replay_needs(db):
 def test_logged_features_are_bit_equal_to_the_computed_ones(db):
     times = add_bars(db)
     names = [row["name"] for row in rows(db, "SELECT name FROM ml_features ORDER BY position")]
-    go_live(db, features=tuple(names), card={
-        "golden_rows": [{"features": {}, "probabilities": [1 - PROBABILITY, PROBABILITY]}]})
+    go_live(
+        db,
+        features=tuple(names),
+        card={"golden_rows": [{"features": {}, "probabilities": [1 - PROBABILITY, PROBABILITY]}]},
+    )
     db.execute(
         "INSERT INTO pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence)"
         " SELECT symbol, timeframe, 'hammer', ts, 0.5 FROM price_bars"
@@ -148,9 +158,7 @@ def test_concurrent_writers_log_every_event_once(db, db_url):
 
 
 def test_log_ml_prediction_takes_what_exists_nowhere(db):
-    logged = value(
-        db, "SELECT log_ml_prediction('00000000-0000-0000-0000-000000000000', 'never-seen', 0.85, 0.7)"
-    )
+    logged = value(db, "SELECT log_ml_prediction('00000000-0000-0000-0000-000000000000', 'never-seen', 0.85, 0.7)")
     (row,) = predictions(db)
     assert row["id"] == logged
     assert (row["source"], row["model_version"]) == ("external", "never-seen")

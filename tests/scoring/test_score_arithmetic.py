@@ -21,9 +21,13 @@ def test_the_documented_blend(db):
 
 
 @on_one_database
-@given(ml=probabilities, rule=probabilities, weights=st.tuples(st.floats(0.01, 100), st.just(0.0) | st.floats(0.01, 100)))
+@given(
+    ml=probabilities, rule=probabilities, weights=st.tuples(st.floats(0.01, 100), st.just(0.0) | st.floats(0.01, 100))
+)
 def test_the_blend_is_a_weighted_mean(db, ml, rule, weights):
-    blended = value(db, "SELECT ml.blend_confidence(%s::float8, %s::float8, %s::float8, %s::float8)", ml, rule, *weights)
+    blended = value(
+        db, "SELECT ml.blend_confidence(%s::float8, %s::float8, %s::float8, %s::float8)", ml, rule, *weights
+    )
     assert blended == pytest.approx(np.average([ml, rule], weights=weights), abs=1e-15)
     assert min(ml, rule) - 1e-15 <= blended <= max(ml, rule) + 1e-15
 
@@ -53,7 +57,9 @@ def test_isotonic_calibration_is_bit_equal_to_scikit_learn(db, seed, size):
             db,
             "SELECT ml.calibrate(asked.raw, 'isotonic', NULL, NULL, %s, %s) AS calibrated"
             " FROM unnest(%s::float8[]) WITH ORDINALITY AS asked (raw, place) ORDER BY place",
-            model.X_thresholds_.tolist(), model.y_thresholds_.tolist(), asked.tolist(),
+            model.X_thresholds_.tolist(),
+            model.y_thresholds_.tolist(),
+            asked.tolist(),
         )
     ]
     assert actual == model.predict(asked).tolist()

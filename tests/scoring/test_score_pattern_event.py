@@ -258,8 +258,12 @@ def test_labels_and_status_never_score_again(db):
 
 def test_changed_inputs_score_again_and_unchanged_ones_reuse(db):
     add_bars(db)
-    go_live(db, body="ARRAY[1 - p_features[1] / 100, p_features[1] / 100]", features=("rsi_14",), card={
-        "golden_rows": [{"features": {"rsi_14": 50.0}, "probabilities": [0.5, 0.5]}]})
+    go_live(
+        db,
+        body="ARRAY[1 - p_features[1] / 100, p_features[1] / 100]",
+        features=("rsi_14",),
+        card={"golden_rows": [{"features": {"rsi_14": 50.0}, "probabilities": [0.5, 0.5]}]},
+    )
     stored = insert_event(db)
     db.execute("UPDATE pattern_events SET symbol = symbol")
     db.execute("UPDATE pattern_events SET detected_at = detected_at - interval '30 days'")
@@ -357,8 +361,16 @@ def test_functions_on_the_path_that_read_tables_are_stable(db):
         WHERE p.pronamespace = 'ml'::regnamespace AND p.provolatile = 'v' AND p.proname = ANY (%s)
         """,
         [
-            "score_pattern_event", "compute_event_features", "score_features", "finish_score", "calibrate",
-            "blend_confidence", "rollout_bucket", "feature_array", "derived_columns", "with_scoring_record",
+            "score_pattern_event",
+            "compute_event_features",
+            "score_features",
+            "finish_score",
+            "calibrate",
+            "blend_confidence",
+            "rollout_bucket",
+            "feature_array",
+            "derived_columns",
+            "with_scoring_record",
         ],
     )
     assert volatile == []
@@ -366,12 +378,21 @@ def test_functions_on_the_path_that_read_tables_are_stable(db):
 
 def test_session_settings_change_nothing(db):
     add_bars(db)
-    go_live(db, body="ARRAY[1 - p_features[1] / 100, p_features[1] / 100]", features=("rsi_14",), card={
-        "golden_rows": [{"features": {"rsi_14": 50.0}, "probabilities": [0.5, 0.5]}]})
+    go_live(
+        db,
+        body="ARRAY[1 - p_features[1] / 100, p_features[1] / 100]",
+        features=("rsi_14",),
+        card={"golden_rows": [{"features": {"rsi_14": 50.0}, "probabilities": [0.5, 0.5]}]},
+    )
     expected = insert_event(db)
     for setting in (
-        "TimeZone = 'America/New_York'", "DateStyle = 'German, DMY'", "extra_float_digits = -15", "search_path = pg_temp",
-        "jit = on", "IntervalStyle = 'iso_8601'", "bytea_output = 'escape'",
+        "TimeZone = 'America/New_York'",
+        "DateStyle = 'German, DMY'",
+        "extra_float_digits = -15",
+        "search_path = pg_temp",
+        "jit = on",
+        "IntervalStyle = 'iso_8601'",
+        "bytea_output = 'escape'",
     ):
         with psycopg.connect(**db.info.get_parameters(), autocommit=True) as other:
             other.execute(f"SET {setting}")
@@ -435,9 +456,12 @@ def test_upsert_and_copy(db):
     after = event(db, stored["id"])
     assert after["blended_confidence"] == pytest.approx(0.6 * PROBABILITY + 0.4 * 0.5)
     assert [row["source"] for row in predictions(db)] == ["insert", "update"]
-    with db.cursor() as cursor, cursor.copy(
-        "COPY pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence) FROM STDIN"
-    ) as copy:
+    with (
+        db.cursor() as cursor,
+        cursor.copy(
+            "COPY pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence) FROM STDIN"
+        ) as copy,
+    ):
         for _ in range(3):
             copy.write_row(("TEST", "1d", "hammer", stored["detected_at"], 0.5))
     assert value(db, "SELECT count(*) FROM pattern_events WHERE model_version = 'toy'") == 4

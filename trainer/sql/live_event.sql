@@ -2,7 +2,6 @@ SELECT
     event.symbol,
     event.detected_at,
     event.pattern_type,
-    event.direction,
     event.rule_confidence,
     event.ml_confidence,
     event.blended_confidence,

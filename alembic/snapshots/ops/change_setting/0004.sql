@@ -5,7 +5,7 @@
 CREATE OR REPLACE FUNCTION ml.change_setting(p_name text, p_value text, p_reason text)
 RETURNS jsonb
 LANGUAGE plpgsql
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_settings jsonb;

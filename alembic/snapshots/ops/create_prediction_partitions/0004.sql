@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION ml.create_prediction_partitions(p_at timestamptz DEFA
 RETURNS integer
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '2s'
 AS $function$
 DECLARE

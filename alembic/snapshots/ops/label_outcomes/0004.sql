@@ -31,7 +31,7 @@ CREATE OR REPLACE FUNCTION ml.label_outcomes(
 RETURNS jsonb
 LANGUAGE plpgsql
 -- TimeZone: where a month ends must not depend on the session.
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET jit = off
 AS $function$

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION ml.rollback(p_reason text, p_version text DEFAULT NUL
 RETURNS jsonb
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_champion public.ml_aliases;

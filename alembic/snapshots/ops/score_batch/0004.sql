@@ -7,7 +7,7 @@
 CREATE OR REPLACE FUNCTION ml.score_batch(p_ids uuid[], p_write boolean)
 RETURNS TABLE (reason text, events bigint)
 LANGUAGE plpgsql
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 -- Fewer digits would reach ml_features, from which the log and every replay read the values.
 SET extra_float_digits = 1
 -- Compiling an expression this size for a batch costs more than running it.

@@ -30,7 +30,7 @@ RETURNS TABLE (
 )
 LANGUAGE sql
 STABLE
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
     SELECT

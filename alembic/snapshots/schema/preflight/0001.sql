@@ -17,5 +17,15 @@ BEGIN
             ERRCODE = 'duplicate_table',
             MESSAGE = format('%s exist already and were not made by these migrations: rename or move them first', v_taken);
     END IF;
+
+    -- A schema of somebody else's could hold functions that ours would call.
+    SELECT string_agg(format('%I', n.nspname), ', ' ORDER BY n.nspname) INTO v_taken
+    FROM pg_catalog.pg_namespace AS n
+    WHERE n.nspname IN ('ml', 'ml_generated') AND NOT pg_catalog.pg_has_role(n.nspowner, 'USAGE');
+    IF v_taken IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('schema %s belongs to another role: migrate as its owner or drop it first', v_taken);
+    END IF;
 END
 $preflight$;

@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION public.log_ml_prediction(
 RETURNS uuid
 LANGUAGE sql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $function$
     INSERT INTO public.ml_predictions (
         event_id, source, model_version, role, ml_confidence_raw, ml_confidence,

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION ml.log_predictions()
 RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 -- The user's statement never waits for a lock of ours longer than this.
 SET lock_timeout = '100ms'
 AS $function$

@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION ml.score_pattern_event()
 RETURNS trigger
 LANGUAGE plpgsql
 STABLE SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 -- Fewer digits would reach ml_features, from which the log and every replay read the values.
 SET extra_float_digits = 1
 AS $function$

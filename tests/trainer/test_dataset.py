@@ -1,0 +1,205 @@
+"""The training set: what is in it, where its features come from, and what its hash covers."""
+
+import dataclasses
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+
+from trainer.bars import load_bars
+from trainer.dataset import Dataset, load_dataset, mark_training_events
+from trainer.errors import UserError
+from trainer.harvest import harvest
+from trainer.label import label_outcomes
+from trainer.resources import sample_bars
+
+
+@pytest.fixture
+def labelled(db: psycopg.Connection[Any], tmp_path: Path) -> psycopg.Connection[Any]:
+    """A database with 500 bars of two symbols, and their events labelled."""
+    for symbol in ("IBM", "MSFT"):
+        source = next(file for file in sample_bars() if file.name.startswith(symbol))
+        file = tmp_path / f"{symbol}.csv"
+        pd.read_csv(source).head(500).to_csv(file, index=False)
+        load_bars(db, [file])
+    harvest(db)
+    label_outcomes(db)
+    return db
+
+
+def one_event(db: psycopg.Connection[Any]) -> Any:
+    return db.execute(
+        "SELECT id FROM public.pattern_events WHERE outcome_label IS NOT NULL ORDER BY id LIMIT 1"
+    ).fetchone()[0]
+
+
+def row_of(dataset: Dataset, event: Any) -> dict[str, float]:
+    position = list(dataset.events["id"]).index(event)
+    return dict(zip(dataset.feature_names, dataset.features[position], strict=True))
+
+
+def test_features_are_those_of_the_database_definition(labelled: psycopg.Connection[Any]) -> None:
+    dataset = load_dataset(labelled)
+    names = [row[0] for row in labelled.execute("SELECT name FROM public.ml_features ORDER BY position")]
+    assert list(dataset.feature_names) == names
+    assert dataset.features.shape == (len(dataset), len(names))
+    computed = labelled.execute(
+        "SELECT e.id, to_jsonb((ml.compute_event_features(ROW(e.symbol, e.timeframe, e.pattern_type, NULL,"
+        " e.detected_at, NULL, NULL, NULL, NULL, NULL, NULL)::ml.event_inputs)).features)"
+        " FROM public.pattern_events AS e WHERE e.label_source = 'TB2'"
+    ).fetchall()
+    assert len(computed) == len(dataset) > 200
+    for event, features in computed:
+        expected = {name: np.nan if value is None else value for name, value in features.items()}
+        assert row_of(dataset, event) == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+
+
+def test_rows_are_ordered_and_described(labelled: psycopg.Connection[Any]) -> None:
+    dataset = load_dataset(labelled)
+    assert dataset.events["detected_at"].is_monotonic_increasing
+    counts = dict(
+        labelled.execute(
+            "SELECT outcome_label, count(*) FROM public.pattern_events WHERE outcome_label IS NOT NULL GROUP BY 1"
+        ).fetchall()
+    )
+    assert dataset.class_counts() == counts
+    assert dataset.is_win.sum() == counts["win"]
+    assert dataset.bar_period == timedelta(days=1)
+    described = dataset.describe()
+    assert json.loads(json.dumps(described, allow_nan=False)) == described
+    assert sum(series["events"] for series in described["series"]) == len(dataset)
+    assert described["data_window"]["start"] == dataset.events["detected_at"].iloc[0].isoformat()
+
+
+def test_stored_features_are_used_as_stored(labelled: psycopg.Connection[Any]) -> None:
+    event = one_event(labelled)
+    before = load_dataset(labelled)
+    labelled.execute(
+        'UPDATE public.pattern_events SET ml_features = \'{"rsi_14": 12.5, "adx_14": null}\' WHERE id = %s', [event]
+    )
+    after = load_dataset(labelled)
+    row = row_of(after, event)
+    assert row["rsi_14"] == 12.5
+    assert all(np.isnan(value) for name, value in row.items() if name != "rsi_14")
+    others = (after.events["id"] != event).to_numpy()
+    np.testing.assert_array_equal(after.features[others], before.features[others])
+
+
+def test_hash_covers_what_training_sees_and_nothing_else(labelled: psycopg.Connection[Any]) -> None:
+    dataset = load_dataset(labelled)
+    assert load_dataset(labelled).sha256() == dataset.sha256()
+    labelled.execute("UPDATE public.pattern_events SET metadata = '{}', status = 'seen'")
+    labelled.execute("SET timezone = 'Asia/Tokyo'; SET extra_float_digits = 0")
+    assert load_dataset(labelled).sha256() == dataset.sha256()
+
+    hashes = {dataset.sha256(), dataclasses.replace(dataset, label="other").sha256()}
+    nudged = dataset.features.copy()
+    nudged[3, 3] = np.nextafter(nudged[3, 3], np.inf)
+    hashes.add(dataclasses.replace(dataset, features=nudged).sha256())
+    hashes.add(dataset.take(np.arange(len(dataset) - 1)).sha256())
+    names = (*dataset.feature_names[:-1], "renamed")
+    hashes.add(dataclasses.replace(dataset, feature_names=names).sha256())
+    swapped = dataset.events.assign(outcome_label=dataset.events["outcome_label"].to_numpy()[::-1])
+    hashes.add(dataclasses.replace(dataset, events=swapped).sha256())
+    assert len(hashes) == 6
+
+
+def test_what_cannot_be_scored_is_left_out(labelled: psycopg.Connection[Any]) -> None:
+    whole = load_dataset(labelled)
+    invalid, no_bar = (
+        row[0]
+        for row in labelled.execute(
+            "SELECT id FROM public.pattern_events WHERE outcome_label IS NOT NULL ORDER BY id LIMIT 2"
+        ).fetchall()
+    )
+    labelled.execute("UPDATE public.pattern_events SET rule_confidence = 'NaN' WHERE id = %s", [invalid])
+    labelled.execute("UPDATE public.pattern_events SET symbol = 'NOBARS' WHERE id = %s", [no_bar])
+    labelled.execute("UPDATE public.pattern_events SET ml_features = NULL")
+    dataset = load_dataset(labelled)
+    assert dataset.left_out == 2
+    assert set(whole.events["id"]) - set(dataset.events["id"]) == {invalid, no_bar}
+
+
+def test_filters(labelled: psycopg.Connection[Any]) -> None:
+    whole = load_dataset(labelled).events
+    middle = whole["detected_at"].iloc[len(whole) // 2].to_pydatetime()
+    assert set(load_dataset(labelled, symbols=["IBM"]).events["symbol"]) == {"IBM"}
+    assert load_dataset(labelled, since=middle).events["detected_at"].min() >= middle
+    assert load_dataset(labelled, until=middle).events["detected_at"].max() < middle
+    quality = whole["data_quality_score"].median()
+    assert load_dataset(labelled, min_quality=quality).events["data_quality_score"].min() >= quality
+    with pytest.raises(UserError, match="no events with the label TB9"):
+        load_dataset(labelled, label="TB9")
+    with pytest.raises(UserError, match="no events"):
+        load_dataset(labelled, timeframes=["1h"])
+
+
+def test_marking_changes_two_columns_only(labelled: psycopg.Connection[Any]) -> None:
+    dataset = load_dataset(labelled)
+    rest = (
+        "SELECT to_jsonb(e) - ARRAY['used_for_training', 'training_split'] FROM public.pattern_events AS e ORDER BY id"
+    )
+    logged = "SELECT count(*) FROM public.ml_predictions"
+    before = labelled.execute(rest).fetchall(), labelled.execute(logged).fetchone()
+    splits = ["train"] * (len(dataset) - 30) + ["purged"] * 10 + ["holdout"] * 20
+    assert mark_training_events(labelled, dataset, splits) == len(dataset)
+    assert mark_training_events(labelled, dataset, splits) == 0
+    assert (labelled.execute(rest).fetchall(), labelled.execute(logged).fetchone()) == before
+    marks = labelled.execute(
+        "SELECT training_split, used_for_training, count(*) FROM public.pattern_events"
+        " WHERE label_source = 'TB2' GROUP BY 1, 2 ORDER BY 1"
+    ).fetchall()
+    assert marks == [("holdout", False, 20), ("purged", False, 10), ("train", True, len(dataset) - 30)]
+
+    part = dataset.take(np.arange(50))
+    mark_training_events(labelled, part, ["train"] * 50)
+    used = labelled.execute("SELECT count(*) FROM public.pattern_events WHERE used_for_training").fetchone()
+    assert used == (50,)
+
+
+def test_label_stage_reports_and_is_resumable(db: psycopg.Connection[Any], tmp_path: Path) -> None:
+    source = next(file for file in sample_bars() if file.name.startswith("IBM"))
+    file = tmp_path / "bars.csv"
+    pd.read_csv(source).head(420).to_csv(file, index=False)
+    load_bars(db, [file])
+    found = harvest(db).events
+    steps: list[tuple[str, int, int]] = []
+    report = label_outcomes(db, progress=lambda *step: steps.append(step))
+    assert report.examined == found == report.labelled + report.pending
+    assert report.win + report.loss + report.timeout == report.labelled > 0
+    assert steps[-1] == ("label TB2", found, found)
+    again = label_outcomes(db)
+    assert (again.examined, again.labelled) == (report.pending, 0)
+    assert label_outcomes(db, relabel=True).labelled == 0
+    with pytest.raises(UserError, match="p_horizon is 0"):
+        label_outcomes(db, horizon=0)
+
+
+def test_batches_cover_every_event_once(
+    db: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.label.EVENTS_PER_BATCH", 7)
+    source = next(file for file in sample_bars() if file.name.startswith("IBM"))
+    file = tmp_path / "bars.csv"
+    pd.read_csv(source).head(420).to_csv(file, index=False)
+    load_bars(db, [file])
+    found = harvest(db).events
+    steps: list[int] = []
+    report = label_outcomes(db, progress=lambda _, done, __: steps.append(done))
+    assert report.examined == found
+    assert len(steps) > 5
+    assert steps == sorted(set(steps))
+    left = db.execute("SELECT count(*) FROM public.pattern_events WHERE outcome_label IS NULL").fetchone()
+    assert left == (report.pending,)
+
+
+def test_a_database_without_tables_is_a_sentence(empty_db: psycopg.Connection[Any]) -> None:
+    with pytest.raises(UserError, match="alembic upgrade head"):
+        load_dataset(empty_db)
+    with pytest.raises(UserError, match="alembic upgrade head"):
+        label_outcomes(empty_db)

@@ -239,9 +239,11 @@ class _Steps:
 
 
 def _fit_model(candidate: Candidate, features: Floats, is_win: NDArray[np.bool_], seed: int) -> Any:
+    # Boosting cannot bin a column without values; as a constant it has no split and no weight.
+    known = np.where(np.isnan(features).all(axis=0), 0.0, features)
     # One thread: sums in one order, and at this size several only wait for each other.
     with threadpool_limits(limits=1):
-        return candidate.build(seed).fit(features, is_win)
+        return candidate.build(seed).fit(known, is_win)
 
 
 def win_probability(model: Any, features: Floats) -> Floats:

@@ -1,7 +1,7 @@
 -- Events whose blended confidence reaches the threshold: what the threshold decides.
 -- Called by: applications. Calls: nothing. Reads: pattern_events, ml_settings. Writes: nothing.
 
-CREATE OR REPLACE VIEW public.confirmed_patterns WITH (security_invoker = true) AS
+CREATE VIEW public.confirmed_patterns WITH (security_invoker = true) AS
 SELECT
     event.id,
     event.symbol,

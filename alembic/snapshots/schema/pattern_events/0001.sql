@@ -40,7 +40,7 @@ BEGIN
         WHERE i.indrelid = v_table AND i.indisunique AND i.indisvalid
             AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = 'id'
     ) THEN
-        v_problems := v_problems || 'it has no unique column id: add id uuid with a primary key or unique index'::text;
+        v_problems := v_problems || format('it has no unique column id: add id uuid with a primary key or unique index');
     END IF;
 
     FOR v_column IN

@@ -2,7 +2,7 @@
 -- Called by: ml.score_pattern_event, ml.backfill. Calls: nothing.
 -- Reads: ml_settings, ml_aliases, ml_models, ml_calibrators. Writes: nothing.
 
-CREATE OR REPLACE VIEW ml.scoring_context AS
+CREATE VIEW ml.scoring_context AS
 SELECT
     settings.enabled,
     settings.ml_weight,

@@ -33,6 +33,8 @@ SHARES = (0.3, 0.1)
 LEAST_EVENTS_PER_SYMBOL = 50
 TRUE_POSITIVE_GOAL = 1.10
 SUSPICIOUS_AUC = 0.66
+PLACEBO_TOLERANCE = 0.02
+FEW_MONTHS = 36
 
 SCORES = {
     "calibrated": "model",
@@ -135,7 +137,8 @@ def evaluate(predictions: pd.DataFrame, *, threshold: float, confidence_threshol
 
 def _evaluate_part(rows: pd.DataFrame, threshold: float, confidence_threshold: float) -> dict[str, Any]:
     is_win = (rows["outcome_label"] == "win").to_numpy(dtype=bool)
-    resamples = Resamples.of_months(month_codes(rows["detected_at"]))
+    months = month_codes(rows["detected_at"])
+    resamples = Resamples.of_months(months)
     scores = {name: rows[name].to_numpy(dtype=np.float64) for name in SCORES}
     model, constant = scores["calibrated"], rows["constant"].to_numpy(dtype=np.float64)
     areas = {name: resamples.auc(score, is_win) for name, score in scores.items()}
@@ -164,6 +167,7 @@ def _evaluate_part(rows: pd.DataFrame, threshold: float, confidence_threshold: f
         "events": len(rows),
         "start": rows["detected_at"].min().isoformat(),
         "end": rows["detected_at"].max().isoformat(),
+        "months": len(set(months)),
         "class_counts": {name: int((rows["outcome_label"] == name).sum()) for name in OUTCOMES},
         "base_rate": interval(resamples.mean(is_win.astype(float))),
         "auc": {**{name: interval(area) for name, area in areas.items()}, "placebo": interval(placebo)},
@@ -253,6 +257,11 @@ def conclusions(parts: dict[str, dict[str, Any]]) -> list[str]:
     sentences = []
     for part, figures in parts.items():
         where = "In walk-forward" if part == "walk_forward" else "On the holdout"
+        if figures["months"] < FEW_MONTHS:
+            sentences.append(
+                f"{where}, there are only {figures['months']} months to draw from: its intervals are rough, "
+                "and of twenty claims one may be chance."
+            )
         sentences += _ranking(where, figures)
         sentences += _against_baselines(where, figures)
         sentences += _probabilities(where, figures)
@@ -276,7 +285,9 @@ def _ranking(where: str, figures: dict[str, Any]) -> list[str]:
         sentences.append(
             f"An AUC above {SUSPICIOUS_AUC} on real bars is too good: look for a leak before believing it."
         )
-    if placebo["low"] is not None and not placebo["low"] <= 0.5 <= placebo["high"]:
+    if placebo["low"] is not None and (
+        placebo["low"] > 0.5 + PLACEBO_TOLERANCE or placebo["high"] < 0.5 - PLACEBO_TOLERANCE
+    ):
         sentences.append(
             f"{where}, the same fit on randomly dealt outcomes has an AUC of {_shown(placebo)}, which "
             "should include 0.5: distrust the figures."

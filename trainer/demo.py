@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from trainer import compile as compiling
 from trainer import verify as verifying
-from trainer.artefact import ModelFolder, models_folder
+from trainer.artefact import ModelFolder
 from trainer.backfill import backfill
 from trainer.bars import load_bars
 from trainer.cli import DatabaseUrl
@@ -22,15 +23,15 @@ from trainer.database import connect, resolve_url
 from trainer.dataset import load_dataset
 from trainer.deploy import deploy
 from trainer.errors import UserError
-from trainer.evaluate import evaluate_folder, print_evaluation
-from trainer.fit import fit, save
+from trainer.evaluate import print_evaluation
+from trainer.fit import train
 from trainer.harvest import harvest
 from trainer.label import label_outcomes
 from trainer.migrations import upgrade
-from trainer.model_card import write_card
 from trainer.progress import progress_bar
 from trainer.promote import champion, promote
 from trainer.resources import sample_bars
+from trainer.server import find_binaries
 from trainer.sql import statement
 from trainer.status import print_health, status
 from trainer.verify import verify
@@ -74,7 +75,7 @@ def demo(url: str, console: Console) -> None:
         _refuse_foreign_data(connection)
         with story.chapter("A PostgreSQL server, and the schema by Alembic"):
             version = _value(connection, "SHOW server_version")
-            story.say(f"PostgreSQL {version} at {_without_password(url)}")
+            story.say(f"PostgreSQL {version}, {_place(url)}")
             upgrade(url)
             revision = _value(connection, "SELECT version_num FROM ml.alembic_version")
             story.say(f"schema revision {revision}")
@@ -92,7 +93,7 @@ def demo(url: str, console: Console) -> None:
                 label_outcomes(connection, progress=progress)
             story.say(", ".join(f"{label} {events:,}" for label, events in _outcomes(connection)))
 
-        folder = _fit(connection, story)
+        folder = _train(connection, story)
         _compile_and_verify(connection, folder, story)
 
         with story.chapter("Promote, and score what is there already"):
@@ -119,15 +120,12 @@ def demo(url: str, console: Console) -> None:
     _next_steps(story, folder)
 
 
-def _fit(connection: psycopg.Connection[Any], story: _Story) -> ModelFolder:
+def _train(connection: psycopg.Connection[Any], story: _Story) -> ModelFolder:
     with story.chapter("Train: walk-forward, purged and embargoed; one look at the holdout"):
-        dataset = load_dataset(connection)
         with progress_bar("fits") as progress:
-            path = save(fit(dataset, progress=progress), models_folder())
-        evaluation = evaluate_folder(path)
-        write_card(path)
-        print_evaluation(evaluation, story.console)
-    return ModelFolder(path)
+            folder = ModelFolder(train(connection, load_dataset(connection), progress=progress))
+        print_evaluation(folder.read_json("evaluation.json", "evaluate"), story.console, brief=True)
+    return folder
 
 
 def _compile_and_verify(connection: psycopg.Connection[Any], folder: ModelFolder, story: _Story) -> None:
@@ -169,10 +167,10 @@ def _take_out_newest(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...
 
 
 def _insert_live(connection: psycopg.Connection[Any], events: list[tuple[Any, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 2))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("symbol", "bar", "pattern"):
         table.add_column(name, no_wrap=True)
-    for name in ("rule", "ML", "blended", "confirmed", "ms"):
+    for name in ("rule", "ML", "blended", "confirmed", "scored", "in all"):
         table.add_column(name, justify="right", no_wrap=True)
     for event in events:
         started = time.perf_counter()
@@ -180,10 +178,10 @@ def _insert_live(connection: psycopg.Connection[Any], events: list[tuple[Any, ..
         milliseconds = (time.perf_counter() - started) * 1e3
         row = connection.execute(statement("live_event"), (event[0],)).fetchone()
         assert row is not None  # noqa: S101  it has just been inserted
-        symbol, bar, pattern, rule, ml, blended, confirmed = row
+        symbol, bar, pattern, rule, ml, blended, confirmed, scoring = row
         table.add_row(
-            symbol, f"{bar:%Y-%m-%d}", pattern, f"{rule:.3f}", "-" if ml is None else f"{ml:.3f}",
-            f"{blended:.3f}", "yes" if confirmed else "no", f"{milliseconds:.2f}",
+            symbol, f"{bar:%y-%m-%d}", pattern, f"{rule:.3f}", "-" if ml is None else f"{ml:.3f}",
+            f"{blended:.3f}", "yes" if confirmed else "no", f"{scoring / 1e3:.2f}", f"{milliseconds:.1f} ms",
         )  # fmt: skip
     return table
 
@@ -193,22 +191,23 @@ def _value(connection: psycopg.Connection[Any], query: str, *parameters: Any) ->
     return row[0] if row else None
 
 
-def _without_password(url: str) -> str:
+def _place(url: str) -> str:
     from psycopg.conninfo import conninfo_to_dict
 
     parts = conninfo_to_dict(url)
-    return " ".join(f"{name}={value}" for name, value in parts.items() if name != "password" and value is not None)
+    return f"database {parts.get('dbname')} at {parts.get('host') or 'the local socket'}"
 
 
 def _next_steps(story: _Story, folder: ModelFolder) -> None:
     minutes, seconds = divmod(round(time.monotonic() - story.started), 60)
-    story.console.print(
-        f"\n[bold]Done[/] in {minutes} min {seconds:02d} s; the server keeps running. What to look at next:"
-    )
-    for command_line, meaning in (
-        ("python -m trainer status", "what is live and how it does"),
-        ('psql "$(python -m trainer db url)"', "the database; insert an event of your own:"),
+    story.console.print(f"\n[bold]Done[/] in {minutes} min {seconds:02d} s; the server keeps running. Next:")
+    psql = shutil.which("psql") or str(find_binaries().folder / "psql")
+    for step in (
+        "python -m trainer status",
+        "python -m trainer evaluate",
+        f'{psql} "$(python -m trainer db url)"',
+        statement("example_insert").decode().rstrip(),
+        f"SELECT ml.accept_threshold('{folder.version}', 'recommended by its card');",
     ):
-        story.console.print(f"   {command_line:<38} {meaning}")
-    story.console.print(statement("example_insert").decode().rstrip(), soft_wrap=True)
-    story.console.print(f"   {folder.path / 'model_card.json'}", soft_wrap=True)
+        story.console.print(step, style="cyan", soft_wrap=True)
+    story.console.print(f"The model's card: {folder.path / 'model_card.json'}", soft_wrap=True)

@@ -52,7 +52,7 @@ def deploy(connection: psycopg.Connection[Any], folder: ModelFolder) -> bool:
 
 
 def command(model: ModelArgument = None, database_url: DatabaseUrl = None) -> None:
-    """Install a verified model in the database and register it; it does not go live."""
+    """Install a verified model in the database; it does not go live until it is promoted."""
     folder = find_model(model)
     with connect(resolve_url(database_url), autocommit=True) as connection:
         fresh = deploy(connection, folder)

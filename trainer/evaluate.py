@@ -1,8 +1,8 @@
 """Stage 4 of a model's way: what the predictions of unseen events are worth, beside what costs nothing.
 
 Everything is computed twice, on the walk-forward predictions and on the holdout, with 95 % intervals from a
-bootstrap over calendar months: all events of a month move together, which covers overlapping outcomes and
-symbols that follow one market. Costs and slippage are not in any figure.
+bootstrap over calendar months (weeks for intraday bars): all events of a month move together, which covers
+overlapping outcomes and symbols that follow one market. Costs and slippage are not in any figure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trainer.calibration import Floats
 from trainer.cli import AsJson
 from trainer.dataset import OUTCOMES
 from trainer.errors import UserError
-from trainer.fit import log_losses, month_codes, write_json
+from trainer.fit import log_losses, span_codes, write_json
 
 RESAMPLES = 400
 SEED = 20_240_229
@@ -34,7 +34,7 @@ LEAST_EVENTS_PER_SYMBOL = 50
 TRUE_POSITIVE_GOAL = 1.10
 SUSPICIOUS_AUC = 0.66
 PLACEBO_TOLERANCE = 0.02
-FEW_MONTHS = 36
+FEW_SPANS = 36
 
 SCORES = {
     "calibrated": "model",
@@ -52,16 +52,16 @@ class Resamples:
     weights: Floats
 
     @classmethod
-    def of_months(cls, months: NDArray[np.int64], resamples: int = RESAMPLES, seed: int = SEED) -> Resamples:
-        """Draw as many months as there are, with replacement, each with all its events."""
-        groups = np.unique(months, return_inverse=True)[1]
+    def of_spans(cls, spans: NDArray[np.int64], resamples: int = RESAMPLES, seed: int = SEED) -> Resamples:
+        """Draw as many spans as there are, with replacement, each with all its events."""
+        groups = np.unique(spans, return_inverse=True)[1]
         count = int(groups.max()) + 1
         drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
         return cls(np.vstack([np.ones(count), drawn])[:, groups].astype(np.float64))
 
     def mean(self, values: Floats) -> Floats:
-        """Return the mean of values in every resample."""
-        return np.asarray(self.weights @ values / self.weights.sum(axis=1))
+        """Return the mean of values in every resample; NaN in one without events."""
+        return _quotient(self.weights @ values, self.weights.sum(axis=1))
 
     def of_rows(self, rows: NDArray[np.bool_]) -> Resamples:
         """Return the same resamples of some of the events."""
@@ -75,8 +75,7 @@ class Resamples:
         wins = np.add.reduceat(weights * is_win[order], starts, axis=1)
         rest = np.add.reduceat(weights * ~is_win[order], starts, axis=1)
         below = np.cumsum(rest, axis=1) - rest / 2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray((wins * below).sum(axis=1) / (wins.sum(axis=1) * rest.sum(axis=1)))
+        return _quotient((wins * below).sum(axis=1), wins.sum(axis=1) * rest.sum(axis=1))
 
     def wins_among_highest(self, score: Floats, is_win: NDArray[np.bool_], count: Floats) -> Floats:
         """Return the wins among the ``count`` highest scores; of tied events, the expected number."""
@@ -96,7 +95,14 @@ class Resamples:
         bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
         members = bins[:, None] == np.arange(ECE_BINS)
         gaps = np.abs(self.weights @ (members * (probability - is_win)[:, None]))
-        return np.asarray(gaps.sum(axis=1) / self.weights.sum(axis=1))
+        return _quotient(gaps.sum(axis=1), self.weights.sum(axis=1))
+
+
+def _quotient(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide; NaN where nothing is there to divide by, as in a resample without any event of a symbol."""
+    result = np.full(len(denominator), np.nan)
+    np.divide(numerator, denominator, out=result, where=denominator != 0)
+    return result
 
 
 def _starts_of_ties(ordered: Floats) -> NDArray[np.intp]:
@@ -111,13 +117,16 @@ def interval(values: Floats) -> dict[str, float | None]:
     return {name: float(value) if np.isfinite(value) else None for name, value in named.items()}
 
 
-def evaluate(predictions: pd.DataFrame, *, threshold: float, confidence_threshold: float = 0.55) -> dict[str, Any]:
+def evaluate(
+    predictions: pd.DataFrame, *, threshold: float, confidence_threshold: float = 0.55, span: str = "month"
+) -> dict[str, Any]:
     """Evaluate predictions of events that the model had not seen (the table that ``trainer.fit`` makes).
 
     Args:
         predictions: see ``trainer.fit.FitResult.predictions``.
         threshold: the recommended threshold for the blended confidence.
         confidence_threshold: the threshold in use, for the rule's confidence as well.
+        span: what the bootstrap draws as a whole, ``month`` or ``week``.
 
     Returns JSON: ``walk_forward`` and ``holdout``, each with the figures, and ``conclusions``, sentences that
     follow from the intervals.
@@ -125,9 +134,9 @@ def evaluate(predictions: pd.DataFrame, *, threshold: float, confidence_threshol
     parts = {}
     for part in ("walk_forward", "holdout"):
         rows = predictions[predictions["part"] == part].reset_index(drop=True)
-        parts[part] = _evaluate_part(rows, threshold, confidence_threshold)
+        parts[part] = _evaluate_part(rows, threshold, confidence_threshold, span)
     return {
-        "interval": f"95 %, bootstrap over calendar months, {RESAMPLES} resamples",
+        "interval": f"95 %, bootstrap over calendar {span}s, {RESAMPLES} resamples",
         "target": "win against loss and timeout",
         "thresholds": {"in_use": confidence_threshold, "recommended": threshold},
         **parts,
@@ -135,10 +144,10 @@ def evaluate(predictions: pd.DataFrame, *, threshold: float, confidence_threshol
     }
 
 
-def _evaluate_part(rows: pd.DataFrame, threshold: float, confidence_threshold: float) -> dict[str, Any]:
+def _evaluate_part(rows: pd.DataFrame, threshold: float, confidence_threshold: float, span: str) -> dict[str, Any]:
     is_win = (rows["outcome_label"] == "win").to_numpy(dtype=bool)
-    months = month_codes(rows["detected_at"])
-    resamples = Resamples.of_months(months)
+    spans = span_codes(rows["detected_at"], span)
+    resamples = Resamples.of_spans(spans)
     scores = {name: rows[name].to_numpy(dtype=np.float64) for name in SCORES}
     model, constant = scores["calibrated"], rows["constant"].to_numpy(dtype=np.float64)
     areas = {name: resamples.auc(score, is_win) for name, score in scores.items()}
@@ -167,14 +176,15 @@ def _evaluate_part(rows: pd.DataFrame, threshold: float, confidence_threshold: f
         "events": len(rows),
         "start": rows["detected_at"].min().isoformat(),
         "end": rows["detected_at"].max().isoformat(),
-        "months": len(set(months)),
+        "spans": len(set(spans)),
+        "span": span,
         "class_counts": {name: int((rows["outcome_label"] == name).sum()) for name in OUTCOMES},
         "base_rate": interval(resamples.mean(is_win.astype(float))),
         "auc": {**{name: interval(area) for name, area in areas.items()}, "placebo": interval(placebo)},
         "auc_above": {
             name: interval(areas["calibrated"] - areas[name]) for name in ("rule_confidence", "prior", "volatility")
         },
-        "auc_within_symbol": interval(np.nanmean(within, axis=0)) if within else None,
+        "auc_within_symbol": interval(_mean_of_defined(within)) if within else None,
         "brier": interval(brier),
         "brier_skill": interval(1 - brier / brier_constant),
         "log_loss": interval(resamples.mean(log_losses(model, is_win))),
@@ -184,6 +194,12 @@ def _evaluate_part(rows: pd.DataFrame, threshold: float, confidence_threshold: f
         "confirmed": _confirmed(resamples, scores, is_win, threshold, confidence_threshold),
         "per_symbol": per_symbol,
     }
+
+
+def _mean_of_defined(areas: list[Floats]) -> Floats:
+    """Return the mean over symbols, in every resample of those that have events of both kinds in it."""
+    stacked = np.array(areas)
+    return _quotient(np.nansum(stacked, axis=0), np.isfinite(stacked).sum(axis=0).astype(np.float64))
 
 
 def _true_positives(
@@ -200,12 +216,11 @@ def _true_positives(
             score: resamples.wins_among_highest(scores[score], is_win, count)
             for score in ("calibrated", "blended", "rule_confidence", "volatility")
         }
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratios = {
-                "model_to_rule": interval(wins["calibrated"] / wins["rule_confidence"]),
-                "blended_to_rule": interval(wins["blended"] / wins["rule_confidence"]),
-                "model_to_volatility": interval(wins["calibrated"] / wins["volatility"]),
-            }
+        ratios = {
+            "model_to_rule": interval(_quotient(wins["calibrated"], wins["rule_confidence"])),
+            "blended_to_rule": interval(_quotient(wins["blended"], wins["rule_confidence"])),
+            "model_to_volatility": interval(_quotient(wins["calibrated"], wins["volatility"])),
+        }
         table.append(
             {
                 "confirmations": name,
@@ -235,8 +250,7 @@ def _confirmed(
     table = []
     for score, limit in cases:
         confirmed = scores[score] >= limit
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision = resamples.weights @ (confirmed & is_win) / (resamples.weights @ confirmed)
+        precision = _quotient(resamples.weights @ (confirmed & is_win), resamples.weights @ confirmed)
         table.append(
             {
                 "by": score,
@@ -257,10 +271,10 @@ def conclusions(parts: dict[str, dict[str, Any]]) -> list[str]:
     sentences = []
     for part, figures in parts.items():
         where = "In walk-forward" if part == "walk_forward" else "On the holdout"
-        if figures["months"] < FEW_MONTHS:
+        if figures["spans"] < FEW_SPANS:
             sentences.append(
-                f"{where}, there are only {figures['months']} months to draw from: its intervals are rough, "
-                "and of twenty claims one may be chance."
+                f"{where}, there are only {figures['spans']} {figures['span']}s to draw from: its intervals are "
+                "rough, and of twenty claims one may be chance."
             )
         sentences += _ranking(where, figures)
         sentences += _against_baselines(where, figures)
@@ -384,14 +398,17 @@ def evaluate_folder(folder: Path) -> dict[str, Any]:
         predictions,
         threshold=description["recommended_threshold"]["value"],
         confidence_threshold=description["configuration"]["confidence_threshold"],
+        span=description["span"],
     )
     evaluation = {"version": description["version"], "champion": description["champion"]["name"], **figures}
     write_json(folder / "evaluation.json", evaluation)
     return evaluation
 
 
-def print_evaluation(evaluation: dict[str, Any], console: Console | None = None) -> None:
-    """Print the figures as a table, and the conclusions."""
+def print_evaluation(
+    evaluation: dict[str, Any], console: Console | None = None, *, brief: bool = False
+) -> None:
+    """Print the figures as a table, and the conclusions; in brief, the main figures and the last conclusion."""
     console = console or Console()
     console.print(f"{evaluation['version']}: {evaluation['champion']}, {evaluation['target']}", highlight=False)
     table = Table(box=None, pad_edge=False, title_justify="left")
@@ -412,6 +429,15 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None)
     row("base rate", *(_shown(part["base_rate"]) for part in parts))
     for score, name in {**SCORES, "placebo": "placebo (random outcomes)"}.items():
         row(f"AUC {name}", *(_shown(part["auc"][score]) for part in parts))
+    if brief:
+        row("Brier skill", *(_shown(part["brier_skill"]) for part in parts))
+        row("calibration error", *(_shown(part["ece"]) for part in parts))
+        for position, cut in enumerate(parts[0]["true_positives"][: len(SHARES)]):
+            ratios = (part["true_positives"][position]["model_to_rule"] for part in parts)
+            row(f"wins vs rule, {cut['confirmations']}", *(_shown(ratio, 2) for ratio in ratios))
+        console.print(table)
+        console.print(evaluation["conclusions"][-1], highlight=False)
+        return
     row("AUC within symbol", *(_shown(part["auc_within_symbol"] or {"value": None}) for part in parts))
     for symbol in sorted({item["symbol"] for part in parts for item in part["per_symbol"]}):
         by_symbol = ({item["symbol"]: item for item in part["per_symbol"]}.get(symbol) for part in parts)

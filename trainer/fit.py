@@ -51,13 +51,13 @@ PRIOR_STRENGTH = 20.0
 
 CHAMPION_RULE = (
     "Of the candidates whose pooled walk-forward log loss is within one standard error of the best one's (of "
-    "the paired difference, events of a calendar month taken together), the one with the fewest operations "
-    "per row in SQL; of equally cheap ones, the one with the lowest log loss."
+    "the paired difference, events of a calendar month, or week for intraday bars, taken together), the one "
+    "with the fewest operations per row in SQL; of equally cheap ones, the one with the lowest log loss."
 )
 CALIBRATOR_RULE = (
     "Each method is fitted on the out-of-fold predictions of earlier walk-forward blocks and judged on the "
     "next block; identity is kept unless another one's log loss is lower by more than one standard error of "
-    "the paired difference, months taken together. The chosen method is fitted again on all out-of-fold "
+    "the paired difference, months or weeks taken together. The chosen method is fitted again on all out-of-fold "
     "predictions."
 )
 THRESHOLD_RULE = (
@@ -204,14 +204,14 @@ def fit(dataset: Dataset, config: FitConfig | None = None, *, progress: Progress
             steps.done(candidate.name)
         out_of_fold[candidate.name] = np.concatenate(predictions)
     tested = np.concatenate([fold.test for fold in splits.folds])
-    months = month_codes(dataset.events["detected_at"])
+    spans = span_codes(dataset.events["detected_at"], span_of(dataset))
     candidate_table, champion = choose_champion(
-        config.candidates, out_of_fold, is_win[tested], months[tested], len(dataset.feature_names)
+        config.candidates, out_of_fold, is_win[tested], spans[tested], len(dataset.feature_names)
     )
     raw = out_of_fold[champion.name]
 
     block = np.concatenate([np.full(len(fold.test), number) for number, fold in enumerate(splits.folds)])
-    calibrator_table, method, nested = choose_calibrator(raw, is_win[tested], months[tested], block)
+    calibrator_table, method, nested = choose_calibrator(raw, is_win[tested], spans[tested], block)
     calibrator = fit_calibrator(method, raw, is_win[tested])
 
     model = _fit_model(champion, dataset.features[splits.holdout.train], is_win[splits.holdout.train], config.seed)
@@ -253,10 +253,19 @@ def win_probability(model: Any, features: Floats) -> Floats:
         return np.asarray(model.predict_proba(features)[:, column], dtype=np.float64)
 
 
-def month_codes(times: pd.Series) -> NDArray[np.int64]:
-    """Return the calendar month (UTC) of each time, numbered from 0."""
-    months = times.dt.year * 12 + times.dt.month
-    return np.unique(months.to_numpy(), return_inverse=True)[1].astype(np.int64)
+def span_of(dataset: Dataset) -> str:
+    """Return what moves together in the data's statistics: a ``month``, or a ``week`` of intraday bars."""
+    return "week" if dataset.bar_period < pd.Timedelta(days=1) else "month"
+
+
+def span_codes(times: pd.Series, span: str) -> NDArray[np.int64]:
+    """Return the calendar month or the week from Monday (UTC) of each time, numbered from 0."""
+    if span == "month":
+        codes = times.dt.year * 12 + times.dt.month
+    else:
+        # 1970-01-01 was a Thursday.
+        codes = (times.dt.as_unit("s").astype("int64") // 86_400 + 3) // 7
+    return np.unique(codes.to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
 def log_losses(probability: Floats, is_win: NDArray[np.bool_]) -> Floats:
@@ -285,7 +294,7 @@ def choose_champion(
     candidates: Sequence[Candidate],
     out_of_fold: dict[str, Floats],
     is_win: NDArray[np.bool_],
-    months: NDArray[np.int64],
+    spans: NDArray[np.int64],
     features: int,
 ) -> tuple[list[dict[str, Any]], Candidate]:
     """Apply ``CHAMPION_RULE``; return a table of all candidates, and the champion."""
@@ -293,7 +302,7 @@ def choose_champion(
     best = min(losses, key=lambda name: float(losses[name].mean()))
     table = []
     for candidate in candidates:
-        difference, error = clustered_mean(losses[candidate.name] - losses[best], months)
+        difference, error = clustered_mean(losses[candidate.name] - losses[best], spans)
         table.append(
             {
                 "name": candidate.name,
@@ -312,7 +321,7 @@ def choose_champion(
 
 
 def choose_calibrator(
-    raw: Floats, is_win: NDArray[np.bool_], months: NDArray[np.int64], block: NDArray[np.int64]
+    raw: Floats, is_win: NDArray[np.bool_], spans: NDArray[np.int64], block: NDArray[np.int64]
 ) -> tuple[list[dict[str, Any]], str, Floats]:
     """Apply ``CALIBRATOR_RULE`` to out-of-fold predictions in block order.
 
@@ -332,7 +341,7 @@ def choose_calibrator(
     losses = {method: log_losses(nested[method], is_win)[judged] for method in METHODS}
     table: list[dict[str, Any]] = []
     for method in METHODS:
-        gain, error = clustered_mean(losses["identity"] - losses[method], months[judged])
+        gain, error = clustered_mean(losses["identity"] - losses[method], spans[judged])
         table.append(
             {
                 "method": method,
@@ -468,6 +477,7 @@ def _description(result: FitResult) -> dict[str, Any]:
             "data_window": _window(tested),
         },
         "purged_events": purged,
+        "span": span_of(dataset),
         "walk_forward": [
             {"test_start": fold.test_start.isoformat(), "train": len(fold.train), "test": len(fold.test)}
             for fold in result.splits.folds

@@ -134,6 +134,11 @@ def read_vocabulary(connection: psycopg.Connection[Any]) -> list[PatternType]:
             rows = connection.execute(statement("detectable_patterns")).fetchall()
     except psycopg.errors.UndefinedTable:
         raise UserError("The database has no table ml.pattern_types: run `alembic upgrade head` on it first.") from None
+    for name, _, function, _ in rows:
+        if not callable(getattr(talib, function, None)) or not function.startswith("CDL"):
+            raise UserError(
+                f"TA-Lib has no candlestick function {function}, which ml.pattern_types names for {name}: correct the row."
+            )
     types = [
         PatternType(name, direction, function, sign or 0)
         for name, direction, function, sign in rows

@@ -84,7 +84,7 @@ def _write_revision(folder: ModelFolder) -> Path:
 
 
 def command(model: ModelArgument = None, database_url: DatabaseUrl = None) -> None:
-    """Release a fitted model: generated/vNNNN and the Alembic revision that installs it (in a clone only)."""
+    """Release a fitted model into generated/ with its revision; in a clone only."""
     from trainer.dataset import load_dataset
 
     with connect(resolve_url(database_url), autocommit=True) as connection:

@@ -166,7 +166,7 @@ def _compare(expected: Rows, actual: Rows) -> dict[str, Any]:
 
 
 def command(model: ModelArgument = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Compare a compiled model with its library, in the target database; leaves nothing behind."""
+    """Compare a compiled model with its library, in the database; nothing is left behind."""
     from trainer.dataset import load_dataset
 
     folder = find_model(model)

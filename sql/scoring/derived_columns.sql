@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION ml.derived_columns(p_given ml.event_inputs, p_filled ml.event_inputs)
 RETURNS jsonb
 LANGUAGE sql
-IMMUTABLE PARALLEL SAFE
+STABLE PARALLEL SAFE
 RETURN to_jsonb(array_remove(ARRAY[
     CASE WHEN p_given.direction IS NULL AND p_filled.direction IS NOT NULL THEN 'direction' END,
     CASE WHEN p_given.entry_price IS NULL AND p_filled.entry_price IS NOT NULL THEN 'entry_price' END,

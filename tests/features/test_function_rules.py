@@ -41,7 +41,7 @@ def test_definer_functions_are_closed(db: psycopg.Connection[Any]) -> None:
         assert comment, name
         assert rights is not None and not any(item.startswith("=") for item in rights.strip("{}").split(",")), name
         if definer:
-            assert 'search_path=""' in settings, name
+            assert "search_path=pg_catalog, pg_temp" in settings, name
 
 
 def test_feature_array_is_inlined(db: psycopg.Connection[Any]) -> None:

@@ -136,7 +136,7 @@ def test_usage(home: Path) -> None:
         done = trainer(home, *arguments)
         assert (done.returncode, done.stderr) == (0, "")
     listed = trainer(home, "--help").stdout
-    positions = [listed.index(f" {verb.name} ") for verb in cli.VERBS]
+    positions = [listed.index(f"│ {verb.name} ") for verb in cli.VERBS]
     assert positions == sorted(positions)
 
 
@@ -218,7 +218,7 @@ def test_every_verb_has_its_summary_in_its_own_help() -> None:
     for verb in cli.VERBS:
         command = cli._load(verb)
         assert command.name == verb.name
-        assert (command.help or "").startswith(verb.summary), verb.name
+        assert (command.help or "").startswith(verb.summary.rstrip(".")), (verb.name, command.help)
 
 
 def test_ctrl_c_is_130_without_a_traceback(home: Path) -> None:

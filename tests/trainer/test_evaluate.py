@@ -1,5 +1,6 @@
 """trainer evaluate against scikit-learn and plain loops, and what it says in words."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -14,7 +15,7 @@ from synthetic_events import make_dataset
 
 from trainer.errors import UserError
 from trainer.evaluate import Resamples, evaluate, evaluate_folder, interval, print_evaluation
-from trainer.fit import CANDIDATES, FitConfig, fit, month_codes, save
+from trainer.fit import CANDIDATES, FitConfig, fit, save, span_codes
 
 QUICK = FitConfig(candidates=(CANDIDATES[2],))
 
@@ -32,7 +33,7 @@ def figures(strong: pd.DataFrame) -> dict[str, Any]:
 def sample(seed: int = 0, events: int = 400) -> tuple[Any, Any, Resamples]:
     random = np.random.default_rng(seed)
     score = np.round(random.random(events), 2)  # with ties
-    return score, random.random(events) < score, Resamples.of_months(np.arange(events) // 20, resamples=15)
+    return score, random.random(events) < score, Resamples.of_spans(np.arange(events) // 20, resamples=15)
 
 
 def test_auc_equals_scikit_learn_in_every_resample() -> None:
@@ -41,9 +42,9 @@ def test_auc_equals_scikit_learn_in_every_resample() -> None:
     np.testing.assert_allclose(resamples.auc(score, wins), expected, rtol=1e-12)
 
 
-def test_months_are_drawn_as_wholes() -> None:
+def test_spans_are_drawn_as_wholes() -> None:
     months = np.repeat([5, 7, 8], [3, 4, 2])
-    weights = Resamples.of_months(months, resamples=50).weights
+    weights = Resamples.of_spans(months, resamples=50).weights
     assert weights.shape == (51, 9)
     assert (weights[0] == 1).all()
     for month in (5, 7, 8):
@@ -66,7 +67,7 @@ def test_calibration_error_equals_a_plain_loop() -> None:
 def test_wins_among_the_highest_equal_a_plain_sort() -> None:
     random = np.random.default_rng(1)
     score, wins = random.permutation(200) / 200, random.random(200) < 0.3
-    resamples = Resamples.of_months(np.arange(200) // 10, resamples=10)
+    resamples = Resamples.of_spans(np.arange(200) // 10, resamples=10)
     count = np.floor(0.3 * resamples.weights.sum(axis=1))
     found = resamples.wins_among_highest(score, wins, count)
     for weights, wanted, result in zip(resamples.weights, count, found, strict=True):
@@ -86,7 +87,7 @@ def test_interval_covers_as_it_says() -> None:
     inside = 0
     for _ in range(200):
         values = np.repeat(random.normal(size=60), 5)
-        found = interval(Resamples.of_months(np.repeat(np.arange(60), 5), seed=int(random.integers(1e9))).mean(values))
+        found = interval(Resamples.of_spans(np.repeat(np.arange(60), 5), seed=int(random.integers(1e9))).mean(values))
         inside += found["low"] <= 0 <= found["high"]
     assert 0.88 <= inside / 200 <= 0.99
 
@@ -168,6 +169,17 @@ def test_one_symbol_and_few_events() -> None:
     json.dumps(evaluate(table, threshold=0.99), allow_nan=False)
 
 
+def test_a_symbol_that_is_seldom_there() -> None:
+    table = fit(make_dataset(1500, symbols=2), QUICK).predictions
+    months = span_codes(table["detected_at"], "month")
+    rare = (table["symbol"] == "S1") & ~np.isin(months, [months.min() + 1, months.max()])
+    evaluation = evaluate(table[~rare], threshold=0.42)
+    for part in ("walk_forward", "holdout"):
+        found = {item["symbol"]: item for item in evaluation[part]["per_symbol"]}
+        assert found["S1"]["events"] < 30
+        assert evaluation[part]["auc_within_symbol"] == pytest.approx(found["S0"]["auc"])
+
+
 def test_folder_and_table(tmp_path: Path, figures: dict[str, Any]) -> None:
     result = fit(make_dataset(900), QUICK)
     folder = save(result, tmp_path)
@@ -185,6 +197,11 @@ def test_folder_and_table(tmp_path: Path, figures: dict[str, Any]) -> None:
         evaluate_folder(folder)
 
 
-def test_month_codes_are_utc_months() -> None:
-    times = pd.Series(pd.to_datetime(["2024-01-31T23:59:59Z", "2024-02-01T00:00:00Z"]))
-    assert list(month_codes(times)) == [0, 1]
+def test_intraday_bars_are_drawn_by_week(tmp_path: Path) -> None:
+    daily = make_dataset(900)
+    hourly = dataclasses.replace(daily, bar_period=pd.Timedelta(hours=1))
+    folders = [save(fit(dataset, QUICK), tmp_path / name) for name, dataset in (("d", daily), ("h", hourly))]
+    by_month, by_week = (evaluate_folder(folder) for folder in folders)
+    assert (by_month["holdout"]["span"], by_week["holdout"]["span"]) == ("month", "week")
+    assert by_week["holdout"]["spans"] > 3 * by_month["holdout"]["spans"]
+    assert "weeks" in by_week["interval"]

@@ -31,8 +31,8 @@ from trainer.fit import (
     fit,
     golden_rows,
     log_losses,
-    month_codes,
     save,
+    span_codes,
     train,
     win_probability,
 )
@@ -293,12 +293,10 @@ def test_a_feature_without_any_value_is_accepted() -> None:
 def test_small_functions_equal_scikit_learn() -> None:
     raw, wins = raw_and_wins()
     assert log_losses(raw, wins).mean() == pytest.approx(log_loss(wins, raw))
-    times = pd.Series(
-        pd.to_datetime(
-            ["2023-12-31T23:59Z", "2024-01-01T00:00Z", "2024-03-01", "2024-01-31"], utc=True, format="ISO8601"
-        )
-    )
-    assert list(month_codes(times)) == [0, 1, 2, 1]
+    moments = ["2023-12-31T23:59Z", "2024-01-01T00:00Z", "2024-01-31T12:00Z", "2024-01-07T23:59Z"]
+    times = pd.Series(pd.to_datetime(moments, utc=True))
+    assert list(span_codes(times, "month")) == [0, 1, 1, 1]
+    assert list(span_codes(times, "week")) == [0, 1, 2, 1]
 
 
 # ------------------------------------------------------------------------------------------ the shipped bars

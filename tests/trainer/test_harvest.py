@@ -92,6 +92,12 @@ def test_every_directed_function_has_a_rank(db: psycopg.Connection[Any]) -> None
     )
 
 
+def test_an_unknown_function_is_a_sentence(db: psycopg.Connection[Any]) -> None:
+    db.execute("UPDATE ml.pattern_types SET talib_function = 'CDLNONE' WHERE pattern_type = 'hammer'")
+    with pytest.raises(UserError, match="no candlestick function CDLNONE.*for hammer"):
+        harvest(db)
+
+
 def test_running_again_adds_nothing(db: psycopg.Connection[Any], tmp_path: Path) -> None:
     bars = sample("IBM")
     load(db, tmp_path, bars.head(600))

@@ -5,6 +5,7 @@ SELECT
     event.rule_confidence,
     event.ml_confidence,
     event.blended_confidence,
-    event.id IN (SELECT confirmed.id FROM public.confirmed_patterns AS confirmed)
+    event.id IN (SELECT confirmed.id FROM public.confirmed_patterns AS confirmed),
+    (event.ml_metadata #>> '{scoring,latency_us}')::double precision
 FROM public.pattern_events AS event
 WHERE event.id = %s

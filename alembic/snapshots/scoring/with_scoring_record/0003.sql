@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION ml.with_scoring_record(p_metadata jsonb, p_record jsonb)
 RETURNS jsonb
 LANGUAGE sql
-IMMUTABLE PARALLEL SAFE
+STABLE PARALLEL SAFE
 RETURN CASE
     WHEN p_metadata IS NULL THEN jsonb_build_object('scoring', p_record)
     WHEN jsonb_typeof(p_metadata) = 'object' THEN p_metadata || jsonb_build_object('scoring', p_record)

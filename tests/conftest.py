@@ -73,9 +73,7 @@ def migrate(host: str, port: int, user: str, dbname: str, password: str | None =
 
 # Random names keep two sessions on one shared server apart.
 _RUN = secrets.token_hex(4)
-pg_migrated = factories.postgresql_noproc(
-    dbname=f"pattern_test_{_RUN}", depends_on="pg_server", load=[migrate]
-)
+pg_migrated = factories.postgresql_noproc(dbname=f"pattern_test_{_RUN}", depends_on="pg_server", load=[migrate])
 pg_empty = factories.postgresql_noproc(dbname=f"pattern_empty_{_RUN}", depends_on="pg_server")
 _migrated_clone = factories.postgresql("pg_migrated")
 _empty_clone = factories.postgresql("pg_empty")

@@ -53,7 +53,11 @@ VERBS: tuple[Verb, ...] = (
     Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV files."),
     Verb("harvest", "trainer.harvest:harvest_command", "Detect candlestick patterns in the loaded bars with TA-Lib."),
     Verb("label", "trainer.label:label_command", "Label events by what the market did next."),
-    Verb("fit", "trainer.fit:fit_command", "Fit the candidates on labelled events, choose a champion, calibrate and evaluate it."),
+    Verb(
+        "fit",
+        "trainer.fit:fit_command",
+        "Fit the candidates on labelled events, choose a champion, calibrate and evaluate it.",
+    ),
     Verb("evaluate", "trainer.evaluate:evaluate_command", "Say what a fitted model is worth."),
     Verb("compile", "trainer.compile:command", "Compile a fitted model to PL/pgSQL."),
     Verb("verify", "trainer.verify:command", "Compare a compiled model with its library, in the database."),
@@ -105,9 +109,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _global_options(
-    debug: Annotated[
-        bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show tracebacks of errors.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show tracebacks of errors.")] = False,
     version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,

@@ -80,9 +80,7 @@ def sqlalchemy_url(url: str) -> URL:
             query["port"] = port
             port = None
         host = None
-    return URL.create(
-        "postgresql+psycopg", user, password, host, int(port) if port else None, database, query
-    )
+    return URL.create("postgresql+psycopg", user, password, host, int(port) if port else None, database, query)
 
 
 def connect(url: str, *, autocommit: bool = False, **options: Any) -> psycopg.Connection[Any]:
@@ -118,20 +116,14 @@ def _explain(said: str, parts: dict[str, Any]) -> str:
         return any(word in said for word in words)
 
     if any_of("password authentication failed", "no password supplied"):
-        return (
-            f"The server at {place} refuses the password of {user or 'this user'}: correct the database URL."
-        )
+        return f"The server at {place} refuses the password of {user or 'this user'}: correct the database URL."
     if re.search(r'database "[^"]*" does not exist', said):
         return f"The server at {place} has no database {database}: create it (createdb), or correct the URL."
     if re.search(r'role "[^"]*" does not exist', said):
-        return (
-            f"The server at {place} has no role {user}: create it, or correct the user in the database URL."
-        )
+        return f"The server at {place} has no role {user}: create it, or correct the user in the database URL."
     if any_of("resolve host", "Name or service not known", "could not translate host name"):
         return f"The host {host} is not known: correct the database URL or check the network."
-    if any_of(
-        "Connection refused", "No such file or directory", "timeout expired", "timed out", "unreachable"
-    ):
+    if any_of("Connection refused", "No such file or directory", "timeout expired", "timed out", "unreachable"):
         return f"No PostgreSQL server answers at {place}: start it, or correct the database URL."
     if any_of("starting up", "in recovery mode", "shutting down"):
         return f"The server at {place} is starting or stopping: try again in a moment."

@@ -405,9 +405,7 @@ def evaluate_folder(folder: Path) -> dict[str, Any]:
     return evaluation
 
 
-def print_evaluation(
-    evaluation: dict[str, Any], console: Console | None = None, *, brief: bool = False
-) -> None:
+def print_evaluation(evaluation: dict[str, Any], console: Console | None = None, *, brief: bool = False) -> None:
     """Print the figures as a table, and the conclusions; in brief, the main figures and the last conclusion."""
     console = console or Console()
     console.print(f"{evaluation['version']}: {evaluation['champion']}, {evaluation['target']}", highlight=False)

@@ -137,7 +137,8 @@ def read_vocabulary(connection: psycopg.Connection[Any]) -> list[PatternType]:
     for name, _, function, _ in rows:
         if not callable(getattr(talib, function, None)) or not function.startswith("CDL"):
             raise UserError(
-                f"TA-Lib has no candlestick function {function}, which ml.pattern_types names for {name}: correct the row."
+                f"TA-Lib has no candlestick function {function}, which ml.pattern_types names for {name}: "
+                "correct the row."
             )
     types = [
         PatternType(name, direction, function, sign or 0)

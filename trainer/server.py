@@ -305,10 +305,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 
 def _disk_full(folder: Path) -> str:
-    return (
-        f"The disk that holds {folder} is full: free some space, or set {HOME_VARIABLE} to a folder on "
-        "another disk."
-    )
+    return f"The disk that holds {folder} is full: free some space, or set {HOME_VARIABLE} to a folder on another disk."
 
 
 # ------------------------------------------------------------------------------------------------- cluster
@@ -538,8 +535,7 @@ class EmbeddedServer(Cluster):
         owner = self.account.uid if self.account else os.geteuid()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o077:
             raise UserError(
-                f"{self.socket} must be a folder of the server's account with mode 0700: "
-                "remove it, then try again."
+                f"{self.socket} must be a folder of the server's account with mode 0700: remove it, then try again."
             )
 
     @contextlib.contextmanager
@@ -653,14 +649,11 @@ class EmbeddedServer(Cluster):
         if not self.data.is_dir():
             if self.data.is_symlink() or self.data.exists():
                 raise UserError(
-                    f"{self.data} is in the way, it is not a folder: move it, or set {HOME_VARIABLE} "
-                    "to another folder."
+                    f"{self.data} is in the way, it is not a folder: move it, or set {HOME_VARIABLE} to another folder."
                 )
             return
         if self.account is None and not os.access(self.data, os.R_OK | os.W_OK | os.X_OK):
-            raise UserError(
-                f"{self.data} belongs to another account: set {HOME_VARIABLE} to a folder that you own."
-            )
+            raise UserError(f"{self.data} belongs to another account: set {HOME_VARIABLE} to a folder that you own.")
         try:
             made_by = (self.data / "PG_VERSION").read_text().strip()
         except FileNotFoundError:
@@ -721,9 +714,7 @@ class EmbeddedServer(Cluster):
     # ------------------------------------------------------------------------------------------- database
 
     def _connect(self, database: str) -> psycopg.Connection[Any]:
-        return psycopg.connect(
-            self.url(database), autocommit=True, connect_timeout=10, application_name="trainer db"
-        )
+        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=10, application_name="trainer db")
 
     def _database_answers(self) -> bool:
         try:

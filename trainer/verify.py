@@ -177,14 +177,14 @@ def command(model: ModelArgument = None, database_url: DatabaseUrl = None, as_js
         return
     typer.echo(f"{folder.version}  on PostgreSQL {parity['server_version']}")
     for name, figure in parity["cases"].items():
-        typer.echo(f"{name:>10}  {describe(figure)}")
-    typer.echo(f"{'all':>10}  {describe(parity)}")
+        typer.echo(f"{name:<10}{describe(figure)}")
+    typer.echo(f"{'all':<10}{describe(parity)}")
 
 
 def describe(figure: dict[str, Any]) -> str:
     """Return the figures of a comparison in a line."""
     equal = figure.get("bit_equal_share", figure.get("bit_equal_values", 0) / max(1, figure.get("values", 1)))
     return (
-        f"{figure['rows']:>6,} rows, {equal:8.3%} of values bit-equal, largest difference "
-        f"{figure['max_difference']:.2g}, beyond {TOLERANCE:g}: {figure['rows_beyond_tolerance']}"
+        f"{figure['rows']:>6,} rows, {equal:7.2%} bit-equal, largest difference {figure['max_difference']:.1e}, "
+        f"wrong {figure['rows_beyond_tolerance']}"
     )

@@ -80,9 +80,7 @@ def test_a_variable_has_one_type():
         code.declare("v_x", "text")
 
 
-@pytest.mark.parametrize(
-    "name", ["a", 'a"b', "a b", "select", "Ä", "a;--", "$$", "'", "a\nb", "é" * 31, "a" * 63]
-)
+@pytest.mark.parametrize("name", ["a", 'a"b', "a b", "select", "Ä", "a;--", "$$", "'", "a\nb", "é" * 31, "a" * 63])
 def test_identifier_is_one_identifier(name):
     assert parsed_name(quote_identifier(name)) == [name]
 

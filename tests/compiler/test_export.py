@@ -186,9 +186,9 @@ class Derived(LogisticRegression):
             "MinMaxScaler as a pipeline step is not supported",
         ),
         (
-            lambda: make_pipeline(
-                ColumnTransformer([("a", StandardScaler(), [0])]), DecisionTreeClassifier()
-            ).fit(X, Y),
+            lambda: make_pipeline(ColumnTransformer([("a", StandardScaler(), [0])]), DecisionTreeClassifier()).fit(
+                X, Y
+            ),
             "ColumnTransformer as a pipeline step is not supported",
         ),
         (
@@ -291,9 +291,7 @@ def test_runtime_sql_is_all_files_and_a_schema():
     assert len(found) == 1 + 2 * len(runtime_files())
 
 
-@pytest.mark.parametrize(
-    "text", [runtime_sql(), *(export_to_postgres(model, "score") for model in (TREE, HIST))]
-)
+@pytest.mark.parametrize("text", [runtime_sql(), *(export_to_postgres(model, "score") for model in (TREE, HIST))])
 def test_no_operator_is_looked_up_by_search_path(text):
     """Without literals, OPERATOR(pg_catalog.+) and syntax, no operator and no unqualified call is left."""
     code = re.sub(r"--[^\n]*|E?'(?:[^']|'')*'", "", text)

@@ -15,9 +15,7 @@ from trainer.compiler.interpreter import PlpgsqlInterpreter
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def stump(
-    missing_left: bool, leaves: list[list[float]], feature: int = 0, threshold: float = 0.5
-) -> nodes.Tree:
+def stump(missing_left: bool, leaves: list[list[float]], feature: int = 0, threshold: float = 0.5) -> nodes.Tree:
     return nodes.Tree(
         feature=np.array([feature]),
         threshold=np.array([threshold]),

@@ -35,10 +35,7 @@ class Scorer:
         self.install(model)
         # NULL and NaN both mean missing: give half of the rows one, half the other.
         return self.rows(
-            [
-                [None if np.isnan(value) and number % 2 else value for value in row]
-                for number, row in enumerate(rows)
-            ]
+            [[None if np.isnan(value) and number % 2 else value for value in row] for number, row in enumerate(rows)]
         )
 
 

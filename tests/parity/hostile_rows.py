@@ -11,12 +11,7 @@ DECIMALS = np.array([0.1, 0.2, 0.3, 0.7, 1.1, 2.675, 1e-5, 123456.789, 16777217.
 
 def tree_thresholds(model: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the feature and the threshold of every split, as compiled."""
-    trees = [
-        tree
-        for node in nodes.walk(assemble(model))
-        if isinstance(node, nodes.TreeExpr)
-        for tree in node.trees
-    ]
+    trees = [tree for node in nodes.walk(assemble(model)) if isinstance(node, nodes.TreeExpr) for tree in node.trees]
     return (
         np.concatenate([tree.feature for tree in trees]),
         np.concatenate([tree.threshold for tree in trees]),
@@ -34,9 +29,7 @@ def library_thresholds(model: Any) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def near(
-    thresholds: tuple[np.ndarray, np.ndarray], rows: np.ndarray, count: int, seed: int = 0
-) -> np.ndarray:
+def near(thresholds: tuple[np.ndarray, np.ndarray], rows: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """Return ``3 * count`` copies of rows, each with one feature at, just below or just above a threshold."""
     rng = np.random.default_rng(seed)
     # A split of missing from present values has an infinite threshold: there is nothing next to it.

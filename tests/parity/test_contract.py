@@ -169,9 +169,7 @@ def test_session_settings_have_no_say(scorer, models):
     expected = scorer.connection.execute(query).fetchone()
     for setting in ("extra_float_digits = -15", "datestyle = 'SQL'", "jit = on", "jit_above_cost = 0"):
         scorer.connection.execute(f"SET {setting}")
-    got = scorer.connection.execute(
-        "SELECT score('{5.1,NULL,1.7,0.5}') = %s::float8[]", [expected[0]]
-    ).fetchone()
+    got = scorer.connection.execute("SELECT score('{5.1,NULL,1.7,0.5}') = %s::float8[]", [expected[0]]).fetchone()
     assert got == (True,)
 
 

@@ -34,15 +34,11 @@ def test_imputed_and_scaled(assert_close, load, imputer, share_missing):
     X, y = load(return_X_y=True)
     X = sprinkle(X, NAN, share_missing)
     model = make_pipeline(imputer, StandardScaler(), classifier()).fit(X, y)
-    rows = np.concatenate(
-        [X, sprinkle(X[:80], NAN, 0.5), sprinkle(X[:80], TINY, 0.5), np.full_like(X[:1], np.nan)]
-    )
+    rows = np.concatenate([X, sprinkle(X[:80], NAN, 0.5), sprinkle(X[:80], TINY, 0.5), np.full_like(X[:1], np.nan)])
     assert_close(model, rows, TOLERANCE)
 
 
-@pytest.mark.parametrize(
-    "scaler", [StandardScaler(with_mean=False), StandardScaler(with_std=False), "passthrough"]
-)
+@pytest.mark.parametrize("scaler", [StandardScaler(with_mean=False), StandardScaler(with_std=False), "passthrough"])
 def test_scaler_settings(assert_close, scaler):
     X, y = load_iris(return_X_y=True)
     model = Pipeline([("scale", scaler), ("fit", classifier())]).fit(X, y)

@@ -70,9 +70,7 @@ def test_life_of_a_server(home: Path) -> None:
     os.kill(status["pid"], 0)
     told = trainer(home, "db", "status")
     assert told.returncode == 0
-    assert told.stdout.startswith(
-        f"status  running, PostgreSQL {status['version']}, process {status['pid']}\n"
-    )
+    assert told.stdout.startswith(f"status  running, PostgreSQL {status['version']}, process {status['pid']}\n")
     assert f"\nurl     {url}\n" in told.stdout
 
     psql = subprocess.run(
@@ -196,9 +194,7 @@ def test_verbs_get_the_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert answer == (0, "x postgresql://option/db True\n", "")
     code, out, err = run("show", "x", "--database-url", "mysql://u:hunter2@h/d")
     assert (code, out) == (1, "")
-    assert (
-        err.startswith("trainer: --database-url does not name a PostgreSQL database") and "hunter2" not in err
-    )
+    assert err.startswith("trainer: --database-url does not name a PostgreSQL database") and "hunter2" not in err
     assert run("show")[0] == 2
 
 

@@ -49,9 +49,7 @@ def prepare(server: ThrowawayServer) -> None:
         connection.execute("CREATE DATABASE trades")
 
 
-def url_with(
-    server: ThrowawayServer, password: str, scheme: str = "postgresql", database: str = "trades"
-) -> str:
+def url_with(server: ThrowawayServer, password: str, scheme: str = "postgresql", database: str = "trades") -> str:
     return f"{scheme}://trader:{quote(password, safe='')}@:5432/{database}?host={server.host}"
 
 
@@ -217,9 +215,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 def test_server_that_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert "No PostgreSQL server answers" in complaint(
-            f"postgresql://u@127.0.0.1:{port}/d", connect_timeout=2
-        )
+        assert "No PostgreSQL server answers" in complaint(f"postgresql://u@127.0.0.1:{port}/d", connect_timeout=2)
 
 
 def test_server_that_is_full(guarded: ThrowawayServer) -> None:

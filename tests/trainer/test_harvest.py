@@ -94,7 +94,7 @@ def test_every_directed_function_has_a_rank(db: psycopg.Connection[Any]) -> None
 
 def test_an_unknown_function_is_a_sentence(db: psycopg.Connection[Any]) -> None:
     db.execute("UPDATE ml.pattern_types SET talib_function = 'CDLNONE' WHERE pattern_type = 'hammer'")
-    with pytest.raises(UserError, match="no candlestick function CDLNONE.*for hammer"):
+    with pytest.raises(UserError, match=r"no candlestick function CDLNONE.*for hammer"):
         harvest(db)
 
 

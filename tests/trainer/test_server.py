@@ -697,9 +697,7 @@ def test_throwaway_server_leaves_nothing() -> None:
     with ThrowawayServer({"work_mem": "5MB"}) as server:
         folder = server.folder
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            shown = [
-                connection.execute(f"SHOW {name}").fetchone()[0] for name in ("fsync", "work_mem", "timezone")
-            ]
+            shown = [connection.execute(f"SHOW {name}").fetchone()[0] for name in ("fsync", "work_mem", "timezone")]
         assert shown == ["off", "5MB", "UTC"]
         assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
     assert not folder.exists()

@@ -104,22 +104,14 @@ def _feature_names(model: Any, feature_names: Sequence[str] | None) -> list[str]
     size = int(first.n_features_in_)
     fitted = getattr(first, "feature_names_in_", None)
     if feature_names is None:
-        return (
-            [str(name) for name in fitted] if fitted is not None else [f"x{number}" for number in range(size)]
-        )
+        return [str(name) for name in fitted] if fitted is not None else [f"x{number}" for number in range(size)]
     names = list(feature_names)
     if not all(isinstance(name, str) for name in names):
-        raise UnsupportedModelError(
-            "feature_names holds something that is not text; give one name per feature."
-        )
+        raise UnsupportedModelError("feature_names holds something that is not text; give one name per feature.")
     if len(names) != size:
-        raise UnsupportedModelError(
-            f"feature_names holds {len(names)} names and the model has {size} features."
-        )
+        raise UnsupportedModelError(f"feature_names holds {len(names)} names and the model has {size} features.")
     if len(set(names)) != size:
         raise UnsupportedModelError("feature_names holds a name twice; give every feature a name of its own.")
     if fitted is not None and names != list(fitted):
-        raise UnsupportedModelError(
-            "feature_names differs from the names or the order that the model was fitted with."
-        )
+        raise UnsupportedModelError("feature_names differs from the names or the order that the model was fitted with.")
     return names

@@ -50,9 +50,7 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         # Trees treat NaN and NULL alike at no cost; only what tests for NULL needs NaN out of the way first.
         if any(isinstance(node, nodes.ImputeVector | nodes.MissingIndicatorVector) for node in vectors):
             code = self._code
-            code.assign(
-                PARAMETER, code.call("pg_catalog.array_replace", PARAMETER, code.number(np.nan), NULL)
-            )
+            code.assign(PARAMETER, code.call("pg_catalog.array_replace", PARAMETER, code.number(np.nan), NULL))
         result = self._do_interpret(expr)
         is_vector = isinstance(expr, ast.VectorExpr) or expr.output_size > 1
         self._code.give(result if is_vector else self._code.array([result]))

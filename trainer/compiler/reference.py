@@ -69,9 +69,7 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
     def interpret_impute_vector(self, node: nodes.ImputeVector, **_: Any) -> list[float]:
         """Return the source with its gaps filled."""
         values = self._do_interpret(node.source)
-        return [
-            float(fill) if value is None else value for value, fill in zip(values, node.fill, strict=True)
-        ]
+        return [float(fill) if value is None else value for value, fill in zip(values, node.fill, strict=True)]
 
     def interpret_missing_indicator_vector(self, node: nodes.MissingIndicatorVector, **_: Any) -> list[float]:
         """Return 1 for each gap."""

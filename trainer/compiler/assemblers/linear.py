@@ -50,9 +50,7 @@ class SingleTargetAssembler(LinearRegressionAssembler):
         """Return a scalar; refuse several targets."""
         expr = super().assemble()
         if expr.output_size != 1:
-            raise UnsupportedModelError(
-                f"{type(self.model).__name__} was fitted on several targets; fit one each."
-            )
+            raise UnsupportedModelError(f"{type(self.model).__name__} was fitted on several targets; fit one each.")
         return expr
 
 

@@ -100,9 +100,7 @@ class Float32TreeAssembler(Assembler):
     def require_one_target(self) -> None:
         """Refuse a model of several targets."""
         if self.model.n_outputs_ != 1:
-            raise UnsupportedModelError(
-                f"{type(self.model).__name__} was fitted on several targets; fit one each."
-            )
+            raise UnsupportedModelError(f"{type(self.model).__name__} was fitted on several targets; fit one each.")
 
 
 class AveragedTreesAssembler(Float32TreeAssembler):

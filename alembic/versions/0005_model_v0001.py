@@ -1,0 +1,29 @@
+"""Released model v0001: its compiled functions and its registry rows.
+
+Revision: 0005
+Revises: 0004
+"""
+
+from frozen_objects import require_drop_data
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Install and register the model; it goes live only where no choice has been made yet."""
+    op.install_model(
+        "v0001",
+        score="fce7d7a43d808cb50d2544d3789c25520c272b2fc5090f79f4c785fd0da4dd06",
+        register="e6a3bd57078c35f98e0f59955f79fee87a1ddf49a3ad6177ccc780a265f09d0f",
+    )
+
+
+def downgrade() -> None:
+    """Remove the model; events and logged predictions keep the scores that it gave."""
+    require_drop_data("model v0001 and its calibrators")
+    op.remove_model("v0001", remove="e254cda2be9e2d7cd901d5a7d312f19abe4d3642e942bfa79a90bdb527587e6d")

@@ -4,9 +4,8 @@ Revision: 0005
 Revises: 0004
 """
 
-from frozen_objects import require_drop_data
-
 from alembic import op
+from frozen_objects import require_drop_data
 
 revision = "0005"
 down_revision = "0004"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pglast
 import pytest
-from trainer.migrations import alembic_config
-
 from alembic import command
+
+from trainer.migrations import alembic_config
 
 SQL = Path(__file__).parents[2] / "sql"
 FILES = sorted(SQL.rglob("*.sql"))

@@ -1,6 +1,6 @@
 """``trainer`` and ``trainer db`` as other people's scripts see them: output, exit codes, sentences."""
 
-# ruff: noqa: S603 (running the command is what this is about)
+
 
 import json
 import os

@@ -5,6 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 from support import add_bars, insert_event, rows, value
+
 from trainer.demo import LIVE_EVENTS, demo
 from trainer.errors import UserError
 from trainer.migrations import upgrade

@@ -4,7 +4,7 @@ Run as root, most of it is done twice: as root, where the server gets an account
 unprivileged account with a home folder of its own.
 """
 
-# ruff: noqa: S108, S603, S607 (other processes, folders and accounts are what this is about)
+# ruff: noqa: S108, S607 (other processes, folders and accounts are what this is about)
 
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """``trainer`` and ``trainer db`` as other people's scripts see them: output, exit codes, sentences."""
 
-
-
 import json
 import os
 import signal

@@ -85,7 +85,9 @@ BEGIN
             v_reason := 'settings_missing';
         ELSIF NOT v_context.enabled THEN
             v_reason := 'disabled';
-        ELSIF ml.rollout_bucket(v_context.rollout_salt, NEW.id) >= v_context.rollout_percent / 100 THEN
+        ELSIF v_context.rollout_percent < 100
+            AND ml.rollout_bucket(v_context.rollout_salt, NEW.id) >= v_context.rollout_percent / 100
+        THEN
             v_reason := 'not_in_rollout';
         ELSE
             v_attempted := true;

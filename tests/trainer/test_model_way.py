@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from support import champion, insert_event, one, predictions, rows, value
+
 from trainer import release as releasing
 from trainer.artefact import ModelFolder, find_model
 from trainer.bars import load_bars

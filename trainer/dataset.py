@@ -22,6 +22,8 @@ from trainer.errors import UserError
 from trainer.sql import statement
 
 OUTCOMES = ("win", "loss", "timeout")
+CLASSES = ("rest", "win")
+"""What a model tells apart, in the order of its probabilities."""
 COLUMNS = (
     "id", "symbol", "timeframe", "pattern_type", "direction", "detected_at", "rule_confidence",
     "outcome_label", "outcome_at", "realized_pnl", "data_quality_score",

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from trainer.artefact import ModelArgument, find_model
+from trainer.artefact import ModelArgument, ModelFolder, find_model
 from trainer.calibration import Floats
 from trainer.cli import AsJson
 from trainer.dataset import OUTCOMES
 from trainer.errors import UserError
-from trainer.fit import log_losses, span_codes, write_json
+from trainer.metrics import log_losses, span_codes
 
 RESAMPLES = 400
 SEED = 20_240_229
@@ -401,7 +401,7 @@ def evaluate_folder(folder: Path) -> dict[str, Any]:
         span=description["span"],
     )
     evaluation = {"version": description["version"], "champion": description["champion"]["name"], **figures}
-    write_json(folder / "evaluation.json", evaluation)
+    ModelFolder(folder).write_json("evaluation.json", evaluation)
     return evaluation
 
 

@@ -31,18 +31,20 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from trainer.artefact import models_folder
+from trainer.artefact import ModelFolder, models_folder
 from trainer.calibration import METHODS, Calibrator, Floats, fit_calibrator
 from trainer.cli import AsJson, DatabaseUrl
 from trainer.database import connect, resolve_url
 from trainer.dataset import Dataset, load_dataset, mark_training_events
 from trainer.errors import UserError
+from trainer.evaluate import evaluate_folder
+from trainer.metrics import clustered_mean, log_losses, span_codes
+from trainer.model_card import write_card
 from trainer.progress import Progress, progress_bar
 from trainer.selection import Since, Symbols, Timeframes, Until, as_utc
 from trainer.splits import EMBARGO_BARS, Fold, Splits, split_by_time
 from trainer.sql import statement
 
-CLASSES = ("rest", "win")
 """What the estimator's classes False and True mean, in the order of its probabilities."""
 
 VOLATILITY_FEATURE = "atr_14_to_atr_100_log"
@@ -258,38 +260,6 @@ def span_of(dataset: Dataset) -> str:
     return "week" if dataset.bar_period < pd.Timedelta(days=1) else "month"
 
 
-def span_codes(times: pd.Series, span: str) -> NDArray[np.int64]:
-    """Return the calendar month or the week from Monday (UTC) of each time, numbered from 0."""
-    if span == "month":
-        codes = times.dt.year * 12 + times.dt.month
-    else:
-        # 1970-01-01 was a Thursday.
-        codes = (times.dt.as_unit("s").astype("int64") // 86_400 + 3) // 7
-    return np.unique(codes.to_numpy(), return_inverse=True)[1].astype(np.int64)
-
-
-def log_losses(probability: Floats, is_win: NDArray[np.bool_]) -> Floats:
-    """Return -log of the probability that was given to what happened, per event."""
-    clipped = np.clip(probability, 1e-15, 1 - 1e-15)
-    return np.where(is_win, -np.log(clipped), -np.log1p(-clipped))
-
-
-def clustered_mean(values: Floats, clusters: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the mean and its standard error, values of a cluster being free to move together.
-
-    The error is that of a ratio estimator: sqrt(k / (k - 1) sum over k clusters of (S - mean n)^2) / N.
-    """
-    sums = np.bincount(clusters, weights=values)
-    sizes = np.bincount(clusters)
-    present = sizes > 0
-    mean = float(values.mean())
-    deviations = sums[present] - mean * sizes[present]
-    count = len(deviations)
-    if count < 2:
-        return mean, float("inf")
-    return mean, float(np.sqrt(count / (count - 1) * np.sum(deviations**2)) / len(values))
-
-
 def choose_champion(
     candidates: Sequence[Candidate],
     out_of_fold: dict[str, Floats],
@@ -445,9 +415,10 @@ def save(result: FitResult, models: Path) -> Path:
     fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=models))
     try:
         fresh.chmod(0o755)
+        written = ModelFolder(fresh)
         joblib.dump(result.model, fresh / "model.joblib")
-        write_json(fresh / "calibrator.json", {"rule": CALIBRATOR_RULE, **result.calibrator.to_json()})
-        write_json(fresh / "dataset.json", _description(result))
+        written.write_json("calibrator.json", {"rule": CALIBRATOR_RULE, **result.calibrator.to_json()})
+        written.write_json("dataset.json", _description(result))
         result.predictions.to_csv(fresh / "predictions.csv.gz", index=False, compression={"method": "gzip", "mtime": 0})
         folder = models / result.version
         if folder.exists():
@@ -534,11 +505,6 @@ def golden_rows(model: Any, features: Floats, feature_names: Sequence[str], coun
     ]
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON that every parser takes: no NaN, no infinity."""
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
 def train(
     connection: psycopg.Connection[Any],
     dataset: Dataset,
@@ -554,9 +520,6 @@ def train(
     Raises:
         UserError: there are too few events.
     """
-    from trainer.evaluate import evaluate_folder  # both build on this module
-    from trainer.model_card import write_card
-
     with connection.transaction():
         settings = connection.execute(statement("blend_settings")).fetchone()
     if settings is None:

@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from trainer.dataset import OUTCOMES
+from trainer.artefact import ModelFolder
+from trainer.dataset import CLASSES, OUTCOMES
 from trainer.errors import UserError
-from trainer.fit import CLASSES, write_json
 
 LABEL_DEFINITIONS = {
     "TB2": "Entry at the open of the bar after the detection bar; target and stop 2 Wilder ATR(100) of the "
@@ -218,5 +218,5 @@ def write_card(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} has no {Path(error.filename).name}: run `trainer fit` first.") from None
     card = build_card(description, evaluation)
     validate_card(card)
-    write_json(folder / "model_card.json", card)
+    ModelFolder(folder).write_json("model_card.json", card)
     return card

@@ -15,7 +15,8 @@ from synthetic_events import make_dataset
 
 from trainer.errors import UserError
 from trainer.evaluate import Resamples, evaluate, evaluate_folder, interval, print_evaluation
-from trainer.fit import CANDIDATES, FitConfig, fit, save, span_codes
+from trainer.fit import CANDIDATES, FitConfig, fit, save
+from trainer.metrics import span_codes
 
 QUICK = FitConfig(candidates=(CANDIDATES[2],))
 

@@ -27,17 +27,15 @@ from trainer.fit import (
     FitConfig,
     choose_calibrator,
     choose_champion,
-    clustered_mean,
     fit,
     golden_rows,
-    log_losses,
     save,
-    span_codes,
     train,
     win_probability,
 )
 from trainer.harvest import harvest
 from trainer.label import label_outcomes
+from trainer.metrics import clustered_mean, log_losses, span_codes
 from trainer.resources import sample_bars
 from trainer.splits import split_by_time
 

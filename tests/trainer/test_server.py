@@ -416,6 +416,8 @@ def test_kill_9_of_the_server_with_a_backend_that_does_not_notice(newcomer: Pers
     busy = newcomer.popen("-c", BUSY_CLIENT, url)
     try:
         backend = int(busy.stdout.readline())
+        is_busy = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {backend} AND query LIKE 'DO %'"
+        wait_for(lambda: newcomer.query(url, is_busy) == "1")
         os.kill(newcomer.server_pid(), signal.SIGKILL)
         time.sleep(0.5)
         assert alive(backend), "this test needs a backend that outlives its server"

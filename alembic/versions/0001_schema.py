@@ -4,8 +4,9 @@ Revision: 0001
 Revises: None
 """
 
-from alembic import op
 from frozen_objects import require_drop_data, snapshot
+
+from alembic import op
 
 revision = "0001"
 down_revision = None

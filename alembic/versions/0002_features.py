@@ -4,8 +4,9 @@ Revision: 0002
 Revises: 0001
 """
 
-from alembic import op
 from frozen_objects import require_drop_data, snapshot
+
+from alembic import op
 
 revision = "0002"
 down_revision = "0001"

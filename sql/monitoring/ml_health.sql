@@ -20,8 +20,8 @@ DECLARE
     v_partitions_until timestamptz;
     v_fallback_rate double precision;
     v_error_rate double precision;
-    v_critical text[] := '{}';
-    v_warnings text[] := '{}';
+    v_critical text[] := '{}'::text[];
+    v_warnings text[] := '{}'::text[];
 BEGIN
     SELECT * INTO v_settings FROM public.ml_settings;
     SELECT * INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';

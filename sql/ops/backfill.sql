@@ -21,8 +21,8 @@ DECLARE
     v_id uuid;
     v_last_detected_at timestamptz;
     v_last_id uuid;
-    v_counts jsonb := '{}';
-    v_errors jsonb := '[]';
+    v_counts jsonb := '{}'::jsonb;
+    v_errors jsonb := '[]'::jsonb;
     v_failed bigint := 0;
 BEGIN
     IF p_limit IS NULL OR p_limit < 1 THEN

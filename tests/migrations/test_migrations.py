@@ -179,12 +179,12 @@ def test_plpgsql_bodies_are_checked(db):
         FROM pg_proc AS p
         JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'plpgsql'
         LEFT JOIN LATERAL (
-            SELECT t.tgrelid FROM pg_trigger AS t WHERE t.tgfoid = p.oid LIMIT 1
+            SELECT max(t.tgrelid) AS tgrelid, max(t.tgnewtable) AS tgnewtable, max(t.tgoldtable) AS tgoldtable
+            FROM pg_trigger AS t WHERE t.tgfoid = p.oid
         ) AS used ON true
         CROSS JOIN LATERAL plpgsql_check_function_tb(
             p.oid::regprocedure, coalesce(used.tgrelid, 0),
-            newtable => CASE WHEN p.prosrc LIKE '%%new_rows%%' THEN 'new_rows' END,
-            oldtable => CASE WHEN p.prosrc LIKE '%%old_rows%%' THEN 'old_rows' END,
+            newtable => used.tgnewtable, oldtable => used.tgoldtable,
             extra_warnings => false, performance_warnings => false
         ) AS checked
         WHERE p.pronamespace IN ('ml'::regnamespace, 'public'::regnamespace)

@@ -306,7 +306,7 @@ def test_only_the_rule_confidence_changed_blends_again(db):
 def test_rollout_keeps_earlier_members(db):
     add_bars(db)
     go_live(db)
-    identifiers = [row["id"] for row in rows(db, "SELECT gen_random_uuid() AS id FROM generate_series(1, 400)")]
+    identifiers = [row["id"] for row in rows(db, "SELECT md5(n::text)::uuid AS id FROM generate_series(1, 400) AS n")]
     members: set[object] = set()
     for percent in (5, 25, 100):
         db.execute("SELECT ml.set_rollout(%s)", (percent,))

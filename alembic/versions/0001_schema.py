@@ -4,9 +4,8 @@ Revision: 0001
 Revises: None
 """
 
-from frozen_objects import require_drop_data, snapshot
-
 from alembic import op
+from frozen_objects import require_drop_data, snapshot
 
 revision = "0001"
 down_revision = None

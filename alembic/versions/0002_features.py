@@ -4,9 +4,8 @@ Revision: 0002
 Revises: 0001
 """
 
-from frozen_objects import require_drop_data, snapshot
-
 from alembic import op
+from frozen_objects import require_drop_data, snapshot
 
 revision = "0002"
 down_revision = "0001"

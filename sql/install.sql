@@ -13,7 +13,7 @@
 \ir schema/pattern_types.sql
 \ir schema/pattern_events.sql
 \ir schema/pattern_lifecycle_history.sql
-\ir schema/record_status_change.sql
+\ir schema/record_status_changes.sql
 \ir schema/pattern_events_95_lifecycle.sql
 
 -- What is known about models and switches
@@ -23,6 +23,10 @@
 \ir schema/ml_aliases.sql
 \ir schema/ml_deployments.sql
 \ir schema/ml_settings.sql
+\ir schema/refuse_change.sql
+\ir schema/ml_models_10_refuse_change.sql
+\ir schema/ml_calibrators_10_refuse_change.sql
+\ir schema/ml_deployments_10_refuse_change.sql
 
 -- What goes out: the log
 \ir schema/ml_predictions.sql
@@ -57,7 +61,8 @@
 \ir scoring/finish_score.sql
 \ir scoring/score_features.sql
 \ir scoring/derived_columns.sql
-\ir scoring/with_scoring_record.sql
+\ir scoring/trusted_transactions.sql
+\ir scoring/brings_own_score.sql
 \ir scoring/score_pattern_event.sql
 \ir scoring/pattern_events_10_score.sql
 \ir scoring/log_predictions.sql
@@ -75,6 +80,7 @@
 \ir ops/accept_threshold.sql
 \ir ops/check_model.sql
 \ir ops/promote.sql
+\ir ops/live_versions.sql
 \ir ops/rollback.sql
 \ir ops/label_outcomes.sql
 \ir ops/training_dataset.sql

@@ -22,7 +22,7 @@ OBJECTS = (
     "schema/pattern_types",
     "schema/pattern_events",
     "schema/pattern_lifecycle_history",
-    "schema/record_status_change",
+    "schema/record_status_changes",
     "schema/pattern_events_95_lifecycle",
     "schema/ml_features",
     "schema/ml_models",
@@ -30,6 +30,10 @@ OBJECTS = (
     "schema/ml_aliases",
     "schema/ml_deployments",
     "schema/ml_settings",
+    "schema/refuse_change",
+    "schema/ml_models_10_refuse_change",
+    "schema/ml_calibrators_10_refuse_change",
+    "schema/ml_deployments_10_refuse_change",
     "schema/ml_predictions",
     "schema/ml_log_drops",
     "schema/confirmed_patterns",
@@ -52,6 +56,6 @@ def downgrade() -> None:
         if path == "schema/pattern_events":
             op.run_sql(snapshot("schema/release_pattern_events", revision))
         elif path == "schema/ml_generated":
-            op.run_sql("DROP SCHEMA ml_generated CASCADE;\n")
+            op.run_sql("DROP SCHEMA ml_generated;\n")
         elif path not in KEPT:
             op.drop_object(path, version=revision)

@@ -21,6 +21,7 @@ OBJECTS = (
     "ops/accept_threshold",
     "ops/check_model",
     "ops/promote",
+    "ops/live_versions",
     "ops/rollback",
     "ops/label_outcomes",
     "ops/training_dataset",

@@ -1,5 +1,5 @@
 -- Features of one event as an array in catalogue order.
--- Called by: ml.log_predictions, ml_generated. Calls: nothing. Reads: nothing. Writes: nothing.
+-- Called by: ml.score_pattern_event, ml.score_batch, ml.training_dataset. Calls: nothing. Reads: nothing. Writes: nothing.
 
 CREATE OR REPLACE FUNCTION ml.feature_array(p_features ml.feature_vector)
 RETURNS double precision[]

@@ -7,6 +7,9 @@ RETURNS jsonb
 LANGUAGE plpgsql
 STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- The bounds of partitions are read as text.
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
 AS $function$
 DECLARE
     v_now timestamptz := pg_catalog.statement_timestamp();

@@ -1,11 +1,12 @@
 -- Everything about one pattern: the event, how its confidence came about, every logged prediction, its history.
--- Called by: applications. Calls: ml.rollout_bucket.
+-- Called by: applications. Calls: nothing.
 -- Reads: pattern_events, ml_predictions, pattern_lifecycle_history, ml_settings. Writes: nothing.
 
 CREATE OR REPLACE FUNCTION public.ml_pattern_confidence(p_id uuid)
 RETURNS jsonb
 LANGUAGE sql
-STABLE SECURITY DEFINER
+-- With the caller's rights, so that row-level security holds.
+STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT pg_catalog.jsonb_build_object(
@@ -31,7 +32,6 @@ AS $function$
         'levels', pg_catalog.jsonb_build_object(
             'entry_price', event.entry_price, 'target_price', event.target_price, 'stop_price', event.stop_price,
             'support', event.support, 'resistance', event.resistance),
-        'rollout_bucket', ml.rollout_bucket(settings.rollout_salt, p_id),
         'outcome', CASE WHEN event.outcome_label IS NOT NULL THEN pg_catalog.jsonb_build_object(
             'label', event.outcome_label, 'at', event.outcome_at, 'realized_pnl', event.realized_pnl,
             'max_drawdown', event.max_drawdown, 'source', event.label_source) END,

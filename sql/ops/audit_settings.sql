@@ -1,5 +1,5 @@
--- Row trigger of ml_settings: every changed setting leaves a row in ml_deployments, however it was changed.
--- Called by: trigger ml_settings_90_audit. Calls: nothing. Reads: nothing. Writes: ml_deployments.
+-- Row trigger of ml_settings: every setting that an UPDATE changes leaves a row in ml_deployments.
+-- Called by: trigger ml_settings_90_audit. Calls: nothing. Reads: ml_aliases. Writes: ml_deployments.
 
 CREATE OR REPLACE FUNCTION ml.audit_settings()
 RETURNS trigger
@@ -36,4 +36,5 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION ml.audit_settings IS
-    'Row trigger of ml_settings: every changed setting leaves a row in ml_deployments, however it was changed.';
+    'Row trigger of ml_settings: every setting that an UPDATE changes leaves a row in ml_deployments.';
+REVOKE ALL ON FUNCTION ml.audit_settings FROM PUBLIC;

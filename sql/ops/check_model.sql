@@ -1,5 +1,5 @@
 -- Gates of a promotion, one row each: does the compiled model exist, know its features, and give its golden scores?
--- Called by: ml.promote, ml_health. Calls: ml.score_features.
+-- Called by: ml.promote. Calls: ml.score_features.
 -- Reads: ml_models, ml_features, pg_catalog. Writes: nothing.
 
 CREATE OR REPLACE FUNCTION ml.check_model(p_version text)

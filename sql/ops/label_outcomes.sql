@@ -1,5 +1,5 @@
 -- Label events by what the market did next: target, stop or neither within a number of bars (label TB2).
--- Called by: trainer.label, ml.nightly. Calls: nothing.
+-- Called by: trainer.label. Calls: nothing.
 -- Reads: public.pattern_events, public.price_bars, ml.bar_indicators, public.ml_timeframes, ml.pattern_types.
 -- Writes: public.pattern_events (label columns only: scores stay what was acted on).
 --

@@ -1,4 +1,4 @@
--- Makes a registered version the champion, if the champion is still the expected one and every gate passes.
+-- Makes a registered version with its newest calibrator the champion, if the champion is still the expected one and every gate passes.
 -- Called by: operators, trainer promote. Calls: ml.check_model.
 -- Reads: ml_models, ml_calibrators, ml_aliases. Writes: ml_aliases, ml_deployments.
 
@@ -32,9 +32,14 @@ BEGIN
         RAISE EXCEPTION 'model version % is not registered: deploy it first', coalesce(p_version, 'NULL')
             USING ERRCODE = 'no_data_found';
     END IF;
-    IF v_champion.version = p_version THEN
+    SELECT c.calibrator_version INTO v_calibrator
+    FROM public.ml_calibrators AS c WHERE c.model_version = p_version
+    ORDER BY c.created_at DESC, c.calibrator_version DESC LIMIT 1;
+    IF v_champion.version = p_version AND v_champion.calibrator_version IS NOT DISTINCT FROM v_calibrator THEN
         RETURN pg_catalog.jsonb_build_object(
-            'champion', p_version, 'previous', p_version, 'changed', false, 'gates', '[]'::jsonb);
+            'champion', p_version,
+            'previous', (SELECT a.version FROM public.ml_aliases AS a WHERE a.alias = 'previous'),
+            'calibrator', v_calibrator, 'changed', false, 'gates', '[]'::jsonb);
     END IF;
 
     SELECT
@@ -47,10 +52,6 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'Compile and deploy it again, or pass p_force => true with a reason.';
     END IF;
-
-    SELECT c.calibrator_version INTO v_calibrator
-    FROM public.ml_calibrators AS c WHERE c.model_version = p_version
-    ORDER BY c.created_at DESC, c.calibrator_version DESC LIMIT 1;
 
     IF v_champion.version IS NOT NULL THEN
         INSERT INTO public.ml_aliases AS a (alias, version, calibrator_version)
@@ -74,5 +75,5 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION ml.promote IS
-    'Makes a registered version the champion, if the champion is still the expected one and every gate passes.';
+    'Makes a registered version with its newest calibrator the champion, if the champion is still the expected one and every gate passes.';
 REVOKE ALL ON FUNCTION ml.promote FROM PUBLIC;

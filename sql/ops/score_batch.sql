@@ -1,8 +1,9 @@
 -- Scores the named events in one set-based statement, with the features and the arithmetic of the row trigger.
 -- Called by: ml.backfill.
--- Calls: ml.compute_event_features, ml.feature_array, ml.finish_score, ml.derived_columns, ml.with_scoring_record,
+-- Calls: ml.compute_event_features, ml.feature_array, ml.finish_score, ml.derived_columns,
 --        ml_generated.features_<version>, ml_generated.score_<version>.
--- Reads: pattern_events, ml.scoring_context. Writes: pattern_events (and so ml_predictions) when p_write.
+-- Reads: pattern_events, ml.scoring_context.
+-- Writes: pattern_events (and so ml_predictions) when p_write; ml.trusted_transactions.
 
 CREATE OR REPLACE FUNCTION ml.score_batch(p_ids uuid[], p_write boolean)
 RETURNS TABLE (reason text, events bigint)
@@ -17,6 +18,8 @@ DECLARE
     v_context ml.scoring_context;
 BEGIN
     SELECT * INTO v_context FROM ml.scoring_context;
+    -- Lets the row trigger take the scores of this statement as they are.
+    INSERT INTO ml.trusted_transactions (transaction_id) VALUES (pg_catalog.pg_current_xact_id());
     RETURN QUERY EXECUTE pg_catalog.format($query$
         WITH candidate AS MATERIALIZED (
             SELECT
@@ -40,7 +43,9 @@ BEGIN
             WHERE event.id = ANY ($1) AND event.model_version IS NULL
         ),
         featured AS MATERIALIZED (
-            SELECT candidate.*, computed.inputs, computed.features, computed.bar_ts, computed.reason
+            SELECT
+                candidate.*, computed.inputs, computed.features, computed.bar_ts, computed.reason,
+                ml.derived_columns(candidate.given, computed.inputs, ($2).filled_columns) AS derived
             FROM candidate
             CROSS JOIN LATERAL ml.compute_event_features(candidate.given) AS computed
         ),
@@ -55,19 +60,23 @@ BEGIN
         updated AS (
             UPDATE public.pattern_events AS event
             SET
-                direction = coalesce((scored.inputs).direction, event.direction),
-                entry_price = coalesce((scored.inputs).entry_price, event.entry_price),
-                target_price = coalesce((scored.inputs).target_price, event.target_price),
-                stop_price = coalesce((scored.inputs).stop_price, event.stop_price),
-                support = coalesce((scored.inputs).support, event.support),
-                resistance = coalesce((scored.inputs).resistance, event.resistance),
+                direction = CASE WHEN scored.derived ? 'direction' THEN (scored.inputs).direction ELSE event.direction END,
+                entry_price = CASE WHEN scored.derived ? 'entry_price' THEN (scored.inputs).entry_price ELSE event.entry_price END,
+                target_price = CASE WHEN scored.derived ? 'target_price' THEN (scored.inputs).target_price ELSE event.target_price END,
+                stop_price = CASE WHEN scored.derived ? 'stop_price' THEN (scored.inputs).stop_price ELSE event.stop_price END,
+                support = CASE WHEN scored.derived ? 'support' THEN (scored.inputs).support ELSE event.support END,
+                resistance = CASE WHEN scored.derived ? 'resistance' THEN (scored.inputs).resistance ELSE event.resistance END,
                 ml_features = pg_catalog.to_jsonb(scored.features),
                 ml_confidence_raw = (scored.score).ml_confidence_raw,
                 ml_confidence = (scored.score).ml_confidence,
                 blended_confidence = (scored.score).blended_confidence,
                 prediction_class = (scored.score).prediction_class,
                 model_version = %3$L,
-                ml_metadata = ml.with_scoring_record(event.ml_metadata, pg_catalog.jsonb_build_object(
+                ml_metadata = CASE
+                    WHEN event.ml_metadata IS NULL THEN '{}'
+                    WHEN pg_catalog.jsonb_typeof(event.ml_metadata) = 'object' THEN event.ml_metadata
+                    ELSE pg_catalog.jsonb_build_object('value', event.ml_metadata)
+                END || pg_catalog.jsonb_build_object('scoring', pg_catalog.jsonb_build_object(
                     'prediction_id', pg_catalog.gen_random_uuid(),
                     'event_id', event.id,
                     'scored_at', pg_catalog.clock_timestamp(),
@@ -76,8 +85,10 @@ BEGIN
                     'arm', 'ml',
                     'attempted_version', %3$L,
                     'calibrator_version', ($2).calibrator_version,
-                    'bar_ts', scored.bar_ts,
-                    'derived', ml.derived_columns(scored.given, scored.inputs),
+                    'bar_ts', scored.bar_ts AT TIME ZONE 'UTC',
+                    'derived', scored.derived,
+                    'ml_weight', ($2).ml_weight,
+                    'rule_weight', ($2).rule_weight,
                     'feature_hash', pg_catalog.encode(
                         pg_catalog.sha256(pg_catalog.array_send(ml.feature_array(scored.features))), 'hex'),
                     'cache_hit', false,
@@ -99,6 +110,7 @@ BEGIN
         GROUP BY 1
     $query$, 'score_' || v_context.model_version, 'features_' || v_context.model_version, v_context.model_version)
     USING p_ids, v_context, p_write;
+    DELETE FROM ml.trusted_transactions AS t WHERE t.transaction_id = pg_catalog.pg_current_xact_id();
 END
 $function$;
 COMMENT ON FUNCTION ml.score_batch IS

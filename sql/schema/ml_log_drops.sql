@@ -8,7 +8,9 @@ CREATE TABLE public.ml_log_drops (
     prediction_id uuid,
     error_sqlstate text NOT NULL,
     error_message text NOT NULL,
-    CONSTRAINT ml_log_drops_pkey PRIMARY KEY (id)
+    CONSTRAINT ml_log_drops_pkey PRIMARY KEY (id),
+    -- A later UPDATE in the same transaction meets the same lost prediction again.
+    CONSTRAINT ml_log_drops_prediction_id_key UNIQUE (prediction_id)
 );
 COMMENT ON TABLE public.ml_log_drops IS
     'One row for every prediction that could not be logged, with the error; the event itself keeps its score.';

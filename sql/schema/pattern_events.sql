@@ -25,6 +25,7 @@ BEGIN
 
     SELECT v_problems || CASE
         WHEN c.relkind = 'p' THEN 'it is partitioned: move the rows to a plain table'
+        WHEN c.relispartition THEN 'it is a partition of another table: detach it'
         WHEN c.relkind <> 'r' THEN 'it is not a plain table: rename it'
     END INTO v_problems FROM pg_catalog.pg_class AS c WHERE c.oid = v_table;
     v_problems := array_remove(v_problems, NULL);
@@ -38,13 +39,15 @@ BEGIN
         SELECT FROM pg_catalog.pg_index AS i
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
         WHERE i.indrelid = v_table AND i.indisunique AND i.indisvalid
-            AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = 'id'
+            AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = 'id' AND a.attnotnull
     ) THEN
-        v_problems := v_problems || format('it has no unique column id: add id uuid with a primary key or unique index');
+        v_problems := v_problems || format('it has no unique column id that is never null: add id uuid with a primary key');
     END IF;
 
     FOR v_column IN
-        SELECT w.name, w.type, format_type(a.atttypid, NULL) AS actual
+        SELECT
+            w.name, w.type, format_type(a.atttypid, NULL) AS actual, a.attgenerated <> '' AS generated,
+            a.attnotnull AND w.is_result AS refuses_null
         FROM (VALUES
             ('id', 'uuid'), ('symbol', 'text'), ('timeframe', 'text'), ('pattern_type', 'text'),
             ('direction', 'text'), ('detected_at', 'timestamp with time zone'),
@@ -58,7 +61,13 @@ BEGIN
             ('training_split', 'text'), ('ml_features', 'jsonb'), ('ml_confidence_raw', 'double precision'),
             ('ml_confidence', 'double precision'), ('blended_confidence', 'double precision'),
             ('prediction_class', 'text'), ('model_version', 'text'), ('ml_metadata', 'jsonb')
-        ) AS w (name, type)
+        ) AS columns (name, type)
+        CROSS JOIN LATERAL (
+            SELECT columns.name, columns.type, columns.name IN (
+                'ml_features', 'ml_confidence_raw', 'ml_confidence', 'blended_confidence', 'prediction_class',
+                'model_version', 'ml_metadata'
+            ) AS is_result
+        ) AS w
         LEFT JOIN pg_catalog.pg_attribute AS a
             ON a.attrelid = v_table AND a.attname = w.name AND NOT a.attisdropped
     LOOP
@@ -69,7 +78,25 @@ BEGIN
             v_problems := v_problems || format(
                 'its column %s is %s and not %s: change the type or rename the column',
                 quote_ident(v_column.name), v_column.actual, v_column.type);
+        ELSIF v_column.generated THEN
+            v_problems := v_problems || format(
+                'its column %s is generated: make it a plain column', quote_ident(v_column.name));
+        ELSIF v_column.refuses_null THEN
+            v_problems := v_problems || format(
+                'its column %s is NOT NULL, and an event without a score has none: drop that constraint',
+                quote_ident(v_column.name));
         END IF;
+    END LOOP;
+
+    FOR v_column IN
+        SELECT k.conname, a.attname
+        FROM pg_catalog.pg_constraint AS k
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+        WHERE k.conrelid = v_table AND k.contype = 'f' AND a.attname IN ('prediction_class', 'model_version')
+    LOOP
+        v_problems := v_problems || format(
+            'its foreign key %s would refuse our values of %s: drop it',
+            quote_ident(v_column.conname), quote_ident(v_column.attname));
     END LOOP;
 
     FOR v_column IN
@@ -91,16 +118,30 @@ BEGIN
 END
 $adoption$;
 
-COMMENT ON TABLE public.pattern_events IS
-    'Detected chart patterns: created here, or adopted when the user already has the table.';
-COMMENT ON COLUMN public.pattern_events.detected_at IS
-    'Names the last bar used: the bar that opens at this time, else the last one that has ended by it.';
-COMMENT ON COLUMN public.pattern_events.ml_features IS 'Every feature of the catalogue by name; null when missing.';
-COMMENT ON COLUMN public.pattern_events.ml_confidence_raw IS 'Uncalibrated probability of the outcome win.';
-COMMENT ON COLUMN public.pattern_events.ml_confidence IS 'Calibrated probability of the outcome win.';
-COMMENT ON COLUMN public.pattern_events.blended_confidence IS 'Weighted mean of ml_confidence and rule_confidence.';
-COMMENT ON COLUMN public.pattern_events.ml_metadata IS
-    'The key scoring is written by the scoring trigger; all other keys are the user''s.';
+-- What the user has written about a table or column of theirs stays.
+DO $comments$
+DECLARE
+    v_comment record;
+BEGIN
+    IF EXISTS (SELECT FROM ml.owned_objects WHERE kind = 'table' AND name = 'pattern_events') THEN
+        COMMENT ON TABLE public.pattern_events IS
+            'Detected chart patterns: created here, or adopted when the user already has the table.';
+    END IF;
+    FOR v_comment IN
+        SELECT c.name, c.text
+        FROM (VALUES
+            ('ml_features', 'Every feature of the catalogue by name; null when missing.'),
+            ('ml_confidence_raw', 'Uncalibrated probability of the outcome win.'),
+            ('ml_confidence', 'Calibrated probability of the outcome win.'),
+            ('blended_confidence', 'Weighted mean of ml_confidence and rule_confidence.'),
+            ('ml_metadata', 'The key scoring is written by the scoring trigger; all other keys are the user''s.')
+        ) AS c (name, text)
+        JOIN ml.owned_objects AS owned ON owned.kind = 'column' AND owned.name = c.name
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN public.pattern_events.%I IS %L', v_comment.name, v_comment.text);
+    END LOOP;
+END
+$comments$;
 
 DO $indexes$
 BEGIN

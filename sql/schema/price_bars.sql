@@ -11,6 +11,7 @@ CREATE TABLE public.price_bars (
     close double precision NOT NULL,
     volume double precision NOT NULL DEFAULT 0,
     CONSTRAINT price_bars_pkey PRIMARY KEY (symbol, timeframe, ts),
+    CONSTRAINT price_bars_ts_check CHECK (ts >= '0001-01-01 00:00:00+00' AND ts < '10000-01-01 00:00:00+00'),
     -- NaN sorts above infinity in Postgres, so the upper bounds refuse it as well.
     CONSTRAINT price_bars_prices_check CHECK (low > 0 AND high < 'infinity'),
     CONSTRAINT price_bars_range_check CHECK (low <= least(open, close) AND high >= greatest(open, close)),

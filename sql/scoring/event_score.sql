@@ -1,5 +1,5 @@
 -- The result of scoring one event: the score columns of pattern_events and why they are what they are.
--- Called by: ml.finish_score, ml.score_pattern_event, ml.backfill. Calls: nothing. Reads: nothing. Writes: nothing.
+-- Called by: ml.finish_score, ml.score_pattern_event, ml.score_batch. Calls: nothing. Reads: nothing. Writes: nothing.
 
 CREATE TYPE ml.event_score AS (
     ml_confidence_raw double precision,

@@ -1,5 +1,5 @@
 -- Class probabilities of one feature vector by the compiled model of a version.
--- Called by: ml.score_pattern_event, ml.promote. Calls: ml_generated.features_<version>, ml_generated.score_<version>.
+-- Called by: ml.score_pattern_event, ml.check_model. Calls: ml_generated.features_<version>, ml_generated.score_<version>.
 -- Reads: nothing. Writes: nothing.
 
 -- STABLE, not VOLATILE: the statement's snapshot must hold for every row of a batch.

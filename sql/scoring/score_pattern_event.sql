@@ -1,7 +1,7 @@
 -- Row trigger of pattern_events: fills in the event's inputs, features and score, and writes nothing.
 -- Called by: trigger pattern_events_10_score.
 -- Calls: ml.compute_event_features, ml.feature_array, ml.rollout_bucket, ml.score_features, ml.finish_score,
---        ml.blend_confidence, ml.derived_columns, ml.with_scoring_record.
+--        ml.blend_confidence, ml.derived_columns, ml.brings_own_score.
 -- Reads: ml.scoring_context and, through the features, ml.bar_indicators. Writes: nothing.
 
 -- STABLE, so that a promote that commits during a multi-row INSERT cannot split the batch between two models.
@@ -12,13 +12,16 @@ STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 -- Fewer digits would reach ml_features, from which the log and every replay read the values.
 SET extra_float_digits = 1
+-- The user's statement never waits for a lock of ours longer than this.
+SET lock_timeout = '100ms'
 AS $function$
 DECLARE
     v_started timestamptz := clock_timestamp();
     v_rule_valid boolean := coalesce(NEW.rule_confidence BETWEEN 0 AND 1, false);
     v_is_update boolean := TG_OP = 'UPDATE';
     v_stored jsonb;
-    v_derived jsonb;
+    v_keeps_score boolean := false;
+    v_derived jsonb := '[]'::jsonb;
     v_given ml.event_inputs;
     v_event ml.event_feature_result;
     v_context ml.scoring_context;
@@ -29,125 +32,118 @@ DECLARE
     v_attempted boolean := false;
     v_reason text;
     v_sqlstate text;
+    v_record jsonb;
 BEGIN
-    -- The user's statement must not fail because of anything in here. The block only reads: a subtransaction
-    -- that writes nothing takes no transaction id, and WHEN OTHERS leaves statement_timeout to the user.
+    -- The user's statement must not fail because of anything in this block. It only reads: a subtransaction that
+    -- writes nothing takes no transaction id, and WHEN OTHERS leaves statement_timeout to the user.
     BEGIN
         IF v_is_update THEN
             v_stored := OLD.ml_metadata -> 'scoring';
         END IF;
-
-        -- A row that brings its own record is restored or backfilled; only the owner may write ml_metadata.
         IF NEW.ml_metadata #>> '{scoring,event_id}' = NEW.id::text
             AND NEW.ml_metadata #>> '{scoring,prediction_id}' IS DISTINCT FROM v_stored ->> 'prediction_id'
+            AND ml.brings_own_score(v_is_update)
         THEN
             RETURN NEW;
-        END IF;
-
-        -- What an earlier scoring derived is derived again, unless this UPDATE has set it.
-        v_derived := coalesce(v_stored -> 'derived', '[]');
-        v_given.symbol := NEW.symbol;
-        v_given.timeframe := NEW.timeframe;
-        v_given.pattern_type := NEW.pattern_type;
-        v_given.detected_at := NEW.detected_at;
-        v_given.start_at := NEW.start_at;
-        IF v_is_update AND v_derived <> '[]' THEN
-            IF NOT (v_derived ? 'direction' AND NEW.direction IS NOT DISTINCT FROM OLD.direction) THEN
-                v_given.direction := NEW.direction;
-            END IF;
-            IF NOT (v_derived ? 'entry_price' AND NEW.entry_price IS NOT DISTINCT FROM OLD.entry_price) THEN
-                v_given.entry_price := NEW.entry_price;
-            END IF;
-            IF NOT (v_derived ? 'target_price' AND NEW.target_price IS NOT DISTINCT FROM OLD.target_price) THEN
-                v_given.target_price := NEW.target_price;
-            END IF;
-            IF NOT (v_derived ? 'stop_price' AND NEW.stop_price IS NOT DISTINCT FROM OLD.stop_price) THEN
-                v_given.stop_price := NEW.stop_price;
-            END IF;
-            IF NOT (v_derived ? 'support' AND NEW.support IS NOT DISTINCT FROM OLD.support) THEN
-                v_given.support := NEW.support;
-            END IF;
-            IF NOT (v_derived ? 'resistance' AND NEW.resistance IS NOT DISTINCT FROM OLD.resistance) THEN
-                v_given.resistance := NEW.resistance;
-            END IF;
-        ELSE
-            v_given.direction := NEW.direction;
-            v_given.entry_price := NEW.entry_price;
-            v_given.target_price := NEW.target_price;
-            v_given.stop_price := NEW.stop_price;
-            v_given.support := NEW.support;
-            v_given.resistance := NEW.resistance;
         END IF;
 
         SELECT * INTO v_context FROM ml.scoring_context;
-        IF v_context.enabled IS NULL THEN
-            v_attempted := true;
-            v_reason := 'settings_missing';
-        ELSIF NOT v_context.enabled THEN
-            v_reason := 'disabled';
-        ELSIF v_context.rollout_percent < 100
-            AND ml.rollout_bucket(v_context.rollout_salt, NEW.id) >= v_context.rollout_percent / 100
+
+        IF v_is_update AND ROW(NEW.id, NEW.symbol, NEW.timeframe, NEW.pattern_type, NEW.direction, NEW.detected_at,
+                NEW.start_at, NEW.entry_price, NEW.target_price, NEW.stop_price, NEW.support, NEW.resistance)
+            IS NOT DISTINCT FROM
+            ROW(OLD.id, OLD.symbol, OLD.timeframe, OLD.pattern_type, OLD.direction, OLD.detected_at,
+                OLD.start_at, OLD.entry_price, OLD.target_price, OLD.stop_price, OLD.support, OLD.resistance)
         THEN
-            v_reason := 'not_in_rollout';
+            -- Nothing that features depend on has changed, so the score that was acted on stays, whichever model is
+            -- live by now and whether ML is enabled or not; a changed rule confidence is blended with it.
+            v_keeps_score := OLD.ml_confidence IS NOT NULL AND OLD.model_version IS NOT NULL;
+        END IF;
+
+        IF v_keeps_score THEN
+            v_cache_hit := true;
+            v_attempted := true;
+            IF NEW.rule_confidence IS DISTINCT FROM OLD.rule_confidence THEN
+                NEW.blended_confidence := CASE WHEN v_rule_valid THEN ml.blend_confidence(
+                    NEW.ml_confidence, NEW.rule_confidence, v_context.ml_weight, v_context.rule_weight) END;
+            END IF;
         ELSE
-            v_attempted := true;
-        END IF;
-
-        IF v_attempted AND v_is_update AND v_stored IS NOT NULL
-            AND NEW.rule_confidence IS DISTINCT FROM OLD.rule_confidence
-            AND OLD.model_version IS NOT NULL AND OLD.ml_confidence IS NOT NULL
-            AND ROW(NEW.id, NEW.symbol, NEW.timeframe, NEW.pattern_type, NEW.direction, NEW.detected_at, NEW.start_at,
-                NEW.entry_price, NEW.target_price, NEW.stop_price, NEW.support, NEW.resistance)
-                IS NOT DISTINCT FROM
-                ROW(OLD.id, OLD.symbol, OLD.timeframe, OLD.pattern_type, OLD.direction, OLD.detected_at, OLD.start_at,
-                OLD.entry_price, OLD.target_price, OLD.stop_price, OLD.support, OLD.resistance)
-        THEN
-            -- Only the rule's confidence changed: the score that was acted on stays and is blended again.
-            NEW.blended_confidence := CASE WHEN v_rule_valid THEN ml.blend_confidence(
-                NEW.ml_confidence, NEW.rule_confidence, v_context.ml_weight, v_context.rule_weight) END;
-            NEW.ml_metadata := ml.with_scoring_record(NEW.ml_metadata, v_stored || jsonb_build_object(
-                'prediction_id', gen_random_uuid(),
-                'scored_at', v_started,
-                'source', 'update',
-                'cache_hit', true,
-                'fallback_reason', CASE WHEN NOT v_rule_valid THEN 'rule_confidence_invalid' END,
-                'latency_us', (extract(epoch FROM clock_timestamp() - v_started) * 1000000)::integer
-            ));
-            RETURN NEW;
-        END IF;
-
-        v_event := ml.compute_event_features(v_given);
-        v_derived := ml.derived_columns(v_given, v_event.inputs);
-
-        IF v_attempted AND v_reason IS NULL THEN
-            IF v_event.reason IS NOT NULL THEN
-                v_reason := v_event.reason;
-            ELSIF v_context.model_version IS NULL THEN
-                v_reason := 'model_missing';
-            ELSE
-                v_features := to_jsonb(v_event.features);
-                v_feature_hash := encode(sha256(array_send(ml.feature_array(v_event.features))), 'hex');
-                v_cache_hit := v_is_update
-                    AND coalesce(v_stored ->> 'feature_hash' = v_feature_hash, false)
-                    AND coalesce(OLD.model_version = v_context.model_version, false)
-                    AND OLD.ml_confidence IS NOT NULL
-                    AND v_stored ->> 'calibrator_version' IS NOT DISTINCT FROM v_context.calibrator_version;
-                IF v_cache_hit THEN
-                    v_score := ROW(
-                        OLD.ml_confidence_raw, OLD.ml_confidence,
-                        CASE WHEN v_rule_valid THEN ml.blend_confidence(
-                            OLD.ml_confidence, NEW.rule_confidence, v_context.ml_weight, v_context.rule_weight) END,
-                        OLD.prediction_class, CASE WHEN NOT v_rule_valid THEN 'rule_confidence_invalid' END
-                    )::ml.event_score;
-                ELSE
-                    v_score := ml.finish_score(
-                        v_context, ml.score_features(v_context.model_version, v_event.features), NEW.rule_confidence
-                    );
+            -- What an earlier scoring derived is derived again, unless this UPDATE has set it.
+            IF v_is_update THEN
+                v_derived := coalesce(v_stored -> 'derived', '[]');
+            END IF;
+            v_given := ROW(
+                NEW.symbol, NEW.timeframe, NEW.pattern_type, NEW.direction, NEW.detected_at, NEW.start_at,
+                NEW.entry_price, NEW.target_price, NEW.stop_price, NEW.support, NEW.resistance
+            )::ml.event_inputs;
+            IF v_derived <> '[]' THEN
+                IF v_derived ? 'direction' AND NEW.direction IS NOT DISTINCT FROM OLD.direction THEN
+                    v_given.direction := NULL;
                 END IF;
-                v_reason := v_score.fallback_reason;
+                IF v_derived ? 'entry_price' AND NEW.entry_price IS NOT DISTINCT FROM OLD.entry_price THEN
+                    v_given.entry_price := NULL;
+                END IF;
+                IF v_derived ? 'target_price' AND NEW.target_price IS NOT DISTINCT FROM OLD.target_price THEN
+                    v_given.target_price := NULL;
+                END IF;
+                IF v_derived ? 'stop_price' AND NEW.stop_price IS NOT DISTINCT FROM OLD.stop_price THEN
+                    v_given.stop_price := NULL;
+                END IF;
+                IF v_derived ? 'support' AND NEW.support IS NOT DISTINCT FROM OLD.support THEN
+                    v_given.support := NULL;
+                END IF;
+                IF v_derived ? 'resistance' AND NEW.resistance IS NOT DISTINCT FROM OLD.resistance THEN
+                    v_given.resistance := NULL;
+                END IF;
+            END IF;
+
+            IF v_context.enabled IS NULL THEN
+                v_attempted := true;
+                v_reason := 'settings_missing';
+            ELSIF NOT v_context.enabled THEN
+                v_reason := 'disabled';
+            ELSIF v_context.rollout_percent < 100
+                AND ml.rollout_bucket(v_context.rollout_salt, NEW.id) >= v_context.rollout_percent / 100
+            THEN
+                v_reason := 'not_in_rollout';
+            ELSE
+                v_attempted := true;
+            END IF;
+
+            v_event := ml.compute_event_features(v_given);
+            v_derived := ml.derived_columns(v_given, v_event.inputs, v_context.filled_columns);
+
+            IF v_attempted AND v_reason IS NULL THEN
+                IF v_event.reason IS NOT NULL THEN
+                    v_reason := v_event.reason;
+                ELSIF v_context.model_version IS NULL THEN
+                    v_reason := 'model_missing';
+                ELSE
+                    v_features := to_jsonb(v_event.features);
+                    v_feature_hash := encode(sha256(array_send(ml.feature_array(v_event.features))), 'hex');
+                    v_cache_hit := v_is_update
+                        AND coalesce(v_stored ->> 'feature_hash' = v_feature_hash, false)
+                        AND coalesce(OLD.model_version = v_context.model_version, false)
+                        AND OLD.ml_confidence IS NOT NULL
+                        AND v_stored ->> 'calibrator_version' IS NOT DISTINCT FROM v_context.calibrator_version;
+                    IF v_cache_hit THEN
+                        v_score := ROW(
+                            OLD.ml_confidence_raw, OLD.ml_confidence,
+                            CASE WHEN v_rule_valid THEN ml.blend_confidence(
+                                OLD.ml_confidence, NEW.rule_confidence, v_context.ml_weight, v_context.rule_weight) END,
+                            OLD.prediction_class, NULL
+                        )::ml.event_score;
+                    ELSE
+                        v_score := ml.finish_score(
+                            v_context, ml.score_features(v_context.model_version, v_event.features), NEW.rule_confidence
+                        );
+                    END IF;
+                    v_reason := v_score.fallback_reason;
+                END IF;
             END IF;
         END IF;
     EXCEPTION WHEN OTHERS THEN
+        v_keeps_score := false;
         v_score := NULL;
         v_features := NULL;
         v_feature_hash := NULL;
@@ -157,42 +153,73 @@ BEGIN
         v_sqlstate := SQLSTATE;
     END;
 
-    NEW.direction := coalesce((v_event.inputs).direction, NEW.direction);
-    NEW.entry_price := coalesce((v_event.inputs).entry_price, NEW.entry_price);
-    NEW.target_price := coalesce((v_event.inputs).target_price, NEW.target_price);
-    NEW.stop_price := coalesce((v_event.inputs).stop_price, NEW.stop_price);
-    NEW.support := coalesce((v_event.inputs).support, NEW.support);
-    NEW.resistance := coalesce((v_event.inputs).resistance, NEW.resistance);
+    -- From here on only built-in functions: nothing that could have been dropped, revoked or replaced.
+    IF v_keeps_score THEN
+        v_record := CASE WHEN jsonb_typeof(v_stored) = 'object' THEN v_stored ELSE '{}'::jsonb END;
+    ELSE
+        IF v_derived ? 'direction' THEN
+            NEW.direction := (v_event.inputs).direction;
+        END IF;
+        IF v_derived ? 'entry_price' THEN
+            NEW.entry_price := (v_event.inputs).entry_price;
+        END IF;
+        IF v_derived ? 'target_price' THEN
+            NEW.target_price := (v_event.inputs).target_price;
+        END IF;
+        IF v_derived ? 'stop_price' THEN
+            NEW.stop_price := (v_event.inputs).stop_price;
+        END IF;
+        IF v_derived ? 'support' THEN
+            NEW.support := (v_event.inputs).support;
+        END IF;
+        IF v_derived ? 'resistance' THEN
+            NEW.resistance := (v_event.inputs).resistance;
+        END IF;
 
-    NEW.ml_features := v_features;
-    NEW.ml_confidence_raw := v_score.ml_confidence_raw;
-    NEW.ml_confidence := v_score.ml_confidence;
-    NEW.prediction_class := v_score.prediction_class;
-    NEW.model_version := CASE WHEN v_score.ml_confidence IS NOT NULL THEN v_context.model_version END;
-    NEW.blended_confidence := CASE
-        WHEN NOT v_rule_valid THEN NULL
-        WHEN v_score.ml_confidence IS NULL THEN NEW.rule_confidence
-        ELSE v_score.blended_confidence
-    END;
-    NEW.ml_metadata := ml.with_scoring_record(NEW.ml_metadata, jsonb_build_object(
+        -- An adopted row that we have never scored keeps what the user has put there for as long as ML is not asked.
+        IF v_attempted OR NOT v_is_update OR v_stored IS NOT NULL THEN
+            NEW.ml_features := v_features;
+            NEW.ml_confidence_raw := v_score.ml_confidence_raw;
+            NEW.ml_confidence := v_score.ml_confidence;
+            NEW.prediction_class := v_score.prediction_class;
+            NEW.model_version := CASE WHEN v_score.ml_confidence IS NOT NULL THEN v_context.model_version END;
+            NEW.blended_confidence := CASE
+                WHEN NOT v_rule_valid THEN NULL
+                WHEN v_score.ml_confidence IS NULL THEN NEW.rule_confidence
+                ELSE v_score.blended_confidence
+            END;
+        END IF;
+        v_record := jsonb_build_object(
+            'event_id', NEW.id,
+            'role', CASE WHEN v_attempted THEN 'champion' ELSE 'rule' END,
+            'arm', CASE WHEN v_attempted THEN 'ml' ELSE 'rule' END,
+            'attempted_version', CASE WHEN v_attempted THEN v_context.model_version END,
+            'calibrator_version', CASE WHEN v_score.ml_confidence IS NOT NULL THEN v_context.calibrator_version END,
+            'bar_ts', v_event.bar_ts AT TIME ZONE 'UTC',
+            'derived', v_derived,
+            'feature_hash', v_feature_hash
+        );
+    END IF;
+    v_record := v_record || jsonb_build_object(
         'prediction_id', gen_random_uuid(),
-        'event_id', NEW.id,
         'scored_at', v_started,
         'source', CASE WHEN v_is_update THEN 'update' ELSE 'insert' END,
-        'role', CASE WHEN v_attempted THEN 'champion' ELSE 'rule' END,
-        'arm', CASE WHEN v_attempted THEN 'ml' ELSE 'rule' END,
-        'attempted_version', CASE WHEN v_attempted THEN v_context.model_version END,
-        'calibrator_version', CASE WHEN NEW.model_version IS NOT NULL THEN v_context.calibrator_version END,
-        'bar_ts', v_event.bar_ts,
-        'derived', v_derived,
-        'feature_hash', v_feature_hash,
         'cache_hit', v_cache_hit,
+        'ml_weight', v_context.ml_weight,
+        'rule_weight', v_context.rule_weight,
         'fallback_reason', CASE WHEN v_rule_valid THEN v_reason ELSE 'rule_confidence_invalid' END,
         'error_sqlstate', v_sqlstate,
-        'latency_us', (extract(epoch FROM clock_timestamp() - v_started) * 1000000)::integer
-    ));
+        'latency_us', least(extract(epoch FROM clock_timestamp() - v_started) * 1000000, 2147483647)::integer
+    );
+    NEW.ml_metadata := CASE
+        WHEN NEW.ml_metadata IS NULL THEN '{}'::jsonb
+        WHEN jsonb_typeof(NEW.ml_metadata) = 'object' THEN NEW.ml_metadata
+        -- A user's scalar or array cannot hold a key; it is kept beside the record.
+        ELSE jsonb_build_object('value', NEW.ml_metadata)
+    END || jsonb_build_object('scoring', v_record);
     RETURN NEW;
 END
 $function$;
 COMMENT ON FUNCTION ml.score_pattern_event IS
     'Row trigger of pattern_events: fills in the event''s inputs, features and score, and writes nothing.';
+REVOKE ALL ON FUNCTION ml.score_pattern_event FROM PUBLIC;

@@ -32,7 +32,7 @@ EVERYTHING_ELSE = """
     SELECT conname AS name, pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conrelid = 'pattern_events'::regclass
     UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'pattern_events'
     UNION ALL SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'pattern_events'::regclass AND NOT tgisinternal
-    ORDER BY 1
+    ORDER BY 1, 2
 """
 
 
@@ -85,6 +85,18 @@ def test_later_columns_of_the_user_survive_a_downgrade(empty_db, upgrade, downgr
         ),
         ("ALTER TABLE pattern_events DROP CONSTRAINT pattern_events_pkey", "has no unique column id"),
         (
+            "ALTER TABLE pattern_events ADD blended_confidence float8 NOT NULL DEFAULT 0",
+            "column blended_confidence is NOT NULL",
+        ),
+        (
+            "ALTER TABLE pattern_events ADD stop_price float8 GENERATED ALWAYS AS (entry_price * 0.98) STORED",
+            "column stop_price is generated",
+        ),
+        (
+            "CREATE TABLE models (v text PRIMARY KEY); ALTER TABLE pattern_events ADD model_version text REFERENCES models",
+            "foreign key pattern_events_model_version_fkey would refuse",
+        ),
+        (
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
             "CREATE TRIGGER zzz BEFORE INSERT ON pattern_events FOR EACH ROW EXECUTE FUNCTION f()",
             "trigger zzz would change rows after",
@@ -99,6 +111,58 @@ def test_what_does_not_fit_is_said_in_a_sentence(empty_db, upgrade, spoil, sente
         upgrade()
     assert [rows(empty_db, query) for query in (STRUCTURE, EVERYTHING_ELSE)] == before
     assert value(empty_db, "SELECT to_regclass('price_bars') IS NULL")
+
+
+@pytest.mark.parametrize(
+    ("taken", "sentence"),
+    [
+        ("CREATE FUNCTION ml_health() RETURNS int LANGUAGE sql RETURN 1", r"function ml_health\(\) exist already"),
+        (
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+            "CREATE TRIGGER pattern_events_10_score BEFORE INSERT ON pattern_events FOR EACH ROW EXECUTE FUNCTION f()",
+            "trigger pattern_events_10_score on pattern_events exist already",
+        ),
+        (
+            "CREATE SCHEMA ml_generated; CREATE TABLE ml_generated.mine (a int)",
+            "schema ml_generated, which is not empty",
+        ),
+        ("CREATE SCHEMA ml; CREATE TABLE ml.mine (a int)", "schema ml, which is not empty"),
+    ],
+)
+def test_names_of_ours_that_are_taken_are_said(empty_db, upgrade, taken, sentence):
+    empty_db.execute(USERS_TABLE)
+    empty_db.execute(taken)
+    with pytest.raises(Exception, match=sentence):
+        upgrade()
+    assert value(empty_db, "SELECT to_regclass('price_bars') IS NULL")
+
+
+def test_columns_of_the_user_are_read_and_never_filled(empty_db, upgrade):
+    """Constraints of the user's on their own columns must not meet a value of ours."""
+    empty_db.execute(USERS_TABLE)
+    empty_db.execute("ALTER TABLE pattern_events ADD direction text CHECK (direction IN ('LONG', 'SHORT'))")
+    empty_db.execute("COMMENT ON TABLE pattern_events IS 'ours since 2019'")
+    upgrade()
+    add_bars(empty_db)
+    go_live(empty_db)
+    stored = insert_event(empty_db)
+    assert (stored["direction"], stored["entry_price"]) == (None, None)
+    assert stored["support"] is not None
+    assert stored["ml_features"]["direction_sign"] == 1
+    assert value(empty_db, "SELECT obj_description('pattern_events'::regclass)") == "ours since 2019"
+
+
+def test_scores_of_an_earlier_system_stay_until_ml_is_asked(empty_db, upgrade):
+    empty_db.execute(USERS_TABLE)
+    empty_db.execute("ALTER TABLE pattern_events ADD model_version text, ADD blended_confidence float8")
+    empty_db.execute(
+        "UPDATE pattern_events SET ml_confidence = 0.9, model_version = 'legacy-7', blended_confidence = 0.83"
+    )
+    upgrade()
+    empty_db.execute("UPDATE pattern_events SET entry_price = 111, timeframe = '1h'")
+    assert rows(empty_db, "SELECT DISTINCT ml_confidence, model_version, blended_confidence FROM pattern_events") == [
+        {"ml_confidence": 0.9, "model_version": "legacy-7", "blended_confidence": 0.83}
+    ]
 
 
 def test_all_problems_are_said_at_once(empty_db, upgrade):

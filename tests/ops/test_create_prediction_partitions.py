@@ -24,6 +24,24 @@ def test_weeks_follow_without_a_gap_in_every_time_zone(db):
     assert value(db, "SELECT ml.create_prediction_partitions('2031-12-20 03:00+00', 4)") == 0
 
 
+def test_bounds_do_not_depend_on_how_a_session_writes_times(db):
+    for zone in ("Asia/Shanghai", "Asia/Jakarta", "Asia/Kolkata"):
+        db.execute("SET DateStyle = 'SQL, DMY'")
+        db.execute(f"SET TimeZone = '{zone}'")
+        db.execute("SELECT ml.create_prediction_partitions('2035-06-06', 1)")
+        assert value(db, "SELECT ml_health()")["partitions_until"] == "2035-06-18T00:00:00+00:00"
+    db.execute("RESET ALL")
+    assert value(db, "SELECT ml.create_prediction_partitions('2035-06-06', 2)") == 1
+
+
+def test_a_detached_partition_is_taken_back(db):
+    name = value(
+        db, "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'ml_predictions'::regclass LIMIT 1"
+    )
+    db.execute(f"ALTER TABLE ml_predictions DETACH PARTITION {name}")
+    assert value(db, "SELECT ml.create_prediction_partitions()") == 1
+
+
 def test_the_migration_makes_partitions_ahead(db):
     assert value(db, "SELECT (ml_health() ->> 'partitions_until')::timestamptz - now() > interval '70 days'")
 

@@ -78,6 +78,11 @@ def test_rollback_goes_back_step_by_step(db):
         promote(db, version, expected)
     assert value(db, "SELECT ml.rollback('bad')")["champion"] == "b"
     assert value(db, "SELECT ml.rollback('worse')")["champion"] == "a"
+    # Below them is what the migrations have installed.
+    for released in reversed(
+        [row["version"] for row in rows(db, "SELECT * FROM ml_deployments WHERE action = 'install'")]
+    ):
+        assert value(db, "SELECT ml.rollback('to the release')")["champion"] == released
     with pytest.raises(psycopg.errors.NoDataFound, match="no previous champion"):
         db.execute("SELECT ml.rollback('again')")
     assert value(db, "SELECT ml.rollback('back to c', 'c')")["champion"] == "c"
@@ -112,6 +117,46 @@ def test_rollback_restores_the_calibrator(db):
         "version": "a",
         "calibrator_version": "a-1",
     }
+
+
+def test_rollbacks_do_not_oscillate(db):
+    start = champion(db)
+    install_model(db, "a")
+    promote(db, "a", start)
+    promote(db, start, "a")
+    assert [value(db, "SELECT ml.rollback('x')")["champion"] for _ in range(2)] == ["a", start]
+    with pytest.raises(psycopg.errors.NoDataFound, match="no previous champion"):
+        db.execute("SELECT ml.rollback('x')")
+
+
+def test_a_new_calibrator_goes_live_and_back(db):
+    db.execute("DELETE FROM ml_aliases")
+    install_model(db, "a")
+    calibrator = "INSERT INTO ml_calibrators (calibrator_version, model_version, method) VALUES (%s, 'a', 'identity')"
+    db.execute(calibrator, ("a-1",))
+    promote(db, "a", None)
+    db.execute(calibrator, ("a-2",))
+    result = promote(db, "a", "a", "recalibrated")
+    assert (result["changed"], result["calibrator"]) == (True, "a-2")
+    assert promote(db, "a", "a")["changed"] is False
+    assert value(db, "SELECT ml.rollback('worse')")["calibrator"] == "a-1"
+
+
+def test_the_registry_is_immutable(db):
+    install_model(db, "a")
+    db.execute("SELECT ml.enable()")
+    for change in (
+        "UPDATE ml_models SET algorithm = 'x'",
+        "UPDATE ml_calibrators SET a = 1",
+        "UPDATE ml_deployments SET reason = 'x'",
+        "DELETE FROM ml_deployments",
+    ):
+        if change.startswith("UPDATE ml_calibrators"):
+            db.execute(
+                "INSERT INTO ml_calibrators (calibrator_version, model_version, method) VALUES ('c', 'a', 'identity')"
+            )
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="never changed"):
+            db.execute(change)
 
 
 def test_of_two_promotes_at_once_one_wins(db, db_url):

@@ -218,7 +218,7 @@ def test_the_exception_block_is_what_saves_the_insert(db):
     db.execute("DROP FUNCTION ml_generated.score_toy(float8[])")
     assert insert_event(db)["blended_confidence"] == RULE
     definition = value(db, "SELECT pg_get_functiondef('ml.score_pattern_event'::regproc)")
-    start, end = definition.index("EXCEPTION WHEN OTHERS"), definition.index("    NEW.direction := coalesce")
+    start, end = definition.index("EXCEPTION WHEN OTHERS"), definition.index("    -- From here on only built-in")
     db.execute(definition[:start] + "END;\n" + definition[end:])
     with pytest.raises(psycopg.errors.UndefinedFunction):
         insert_event(db)
@@ -370,7 +370,7 @@ def test_functions_on_the_path_that_read_tables_are_stable(db):
             "rollout_bucket",
             "feature_array",
             "derived_columns",
-            "with_scoring_record",
+            "brings_own_score",
         ],
     )
     assert volatile == []
@@ -466,3 +466,106 @@ def test_upsert_and_copy(db):
             copy.write_row(("TEST", "1d", "hammer", stored["detected_at"], 0.5))
     assert value(db, "SELECT count(*) FROM pattern_events WHERE model_version = 'toy'") == 4
     assert len(predictions(db)) == 5
+
+
+def test_an_update_that_changes_no_input_keeps_the_score(db):
+    """What an ORM writes back, after a promote, while disabled, and after the bars have gone."""
+    add_bars(db)
+    go_live(db)
+    stored = insert_event(db)
+    score = ("ml_confidence", "ml_confidence_raw", "blended_confidence", "model_version", "ml_features", "direction")
+    save = "UPDATE pattern_events SET symbol = symbol, rule_confidence = rule_confidence, outcome_label = 'win'"
+    install_model(db, "next", probability=0.1)
+    db.execute("SELECT ml.promote('next', 'toy', 'test')")
+    for change in ("SELECT 1", "SELECT ml.disable()", "DELETE FROM price_bars"):
+        db.execute(change)
+        db.execute(save)
+        after = event(db, stored["id"])
+        assert [after[column] for column in score] == [stored[column] for column in score], change
+    db.execute("UPDATE pattern_events SET rule_confidence = 0.5")
+    assert event(db, stored["id"])["blended_confidence"] == pytest.approx(0.6 * PROBABILITY + 0.4 * 0.5)
+    assert [(row["source"], row["cache_hit"]) for row in predictions(db)][1:] == [("update", True)] * 4
+
+
+def test_an_upsert_that_carries_metadata_is_scored_by_its_inputs(db):
+    from psycopg.types.json import Jsonb
+
+    add_bars(db)
+    add_bars(db, "OTHER", seed=2)
+    go_live(
+        db,
+        body="ARRAY[1 - p_features[1] / 100, p_features[1] / 100]",
+        features=("rsi_14",),
+        card={"golden_rows": [{"features": {"rsi_14": 50.0}, "probabilities": [0.5, 0.5]}]},
+    )
+    stored = insert_event(db, ml_metadata=Jsonb({"bot": 1}))
+    expected = insert_event(db, symbol="OTHER", pattern_type="hanging_man", rule_confidence=0.1)
+    db.execute(
+        "INSERT INTO pattern_events (id, symbol, timeframe, pattern_type, detected_at, rule_confidence, ml_metadata)"
+        " VALUES (%s, 'OTHER', '1d', 'hanging_man', %s, 0.1, '{\"bot\": 2}')"
+        " ON CONFLICT (id) DO UPDATE SET symbol = excluded.symbol, pattern_type = excluded.pattern_type,"
+        " detected_at = excluded.detected_at, rule_confidence = excluded.rule_confidence,"
+        " ml_metadata = excluded.ml_metadata",
+        (stored["id"], stored["detected_at"]),
+    )
+    after = event(db, stored["id"])
+    for column in ("direction", "ml_confidence", "blended_confidence", "ml_features", "stop_price"):
+        assert after[column] == expected[column], column
+    assert after["ml_metadata"]["bot"] == 2
+
+
+def test_nobody_but_the_owner_brings_a_score(db, db_url):
+    add_bars(db)
+    go_live(db)
+    stored = insert_event(db)
+    db.execute("CREATE TABLE kept AS SELECT * FROM pattern_events")
+    db.execute("UPDATE kept SET ml_confidence = 0.99, blended_confidence = 0.99")
+    db.execute("DELETE FROM pattern_events")
+    role = f"app_{value(db, 'SELECT pg_backend_pid()')}"
+    db.execute(f"CREATE ROLE {role}")
+    try:
+        db.execute(f"GRANT ALL ON pattern_events, kept TO {role}")
+        with psycopg.connect(db_url, autocommit=True) as session:
+            session.execute(f"SET ROLE {role}")
+            session.execute("INSERT INTO pattern_events SELECT * FROM kept")
+            assert event(db, stored["id"])["ml_confidence"] == PROBABILITY
+            session.execute(
+                "UPDATE pattern_events AS e SET symbol = e.symbol, ml_confidence = 0.99, blended_confidence = 0.99,"
+                " ml_metadata = jsonb_set(e.ml_metadata, '{scoring,prediction_id}', to_jsonb(gen_random_uuid()))"
+            )
+    finally:
+        db.execute(f"DROP OWNED BY {role}")
+        db.execute(f"DROP ROLE {role}")
+    assert value(db, "SELECT count(*) FROM ml_predictions WHERE ml_confidence = 0.99 AND source = 'insert'") == 0
+
+
+def test_the_user_does_not_wait_for_a_locked_table_of_ours(db, db_url):
+    add_bars(db)
+    go_live(db)
+    insert_event(db)
+    for table in ("ml_settings", "ml_models", "ml_aliases", "ml_timeframes", "ml.bar_indicators", "ml.pattern_types"):
+        with psycopg.connect(db_url) as other:
+            other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            started = time.monotonic()
+            stored = insert_event(db)
+            assert time.monotonic() - started < 2
+            assert stored["blended_confidence"] == RULE
+            assert stored["ml_metadata"]["scoring"]["error_sqlstate"] == "55P03"
+            other.rollback()
+
+
+def test_nothing_that_can_break_lies_outside_the_block(db):
+    add_bars(db)
+    go_live(db)
+    stored = insert_event(db)
+    for function in (
+        "derived_columns(ml.event_inputs, ml.event_inputs, text[])",
+        "brings_own_score(boolean)",
+        "blend_confidence(float8, float8, float8, float8)",
+        "feature_array(ml.feature_vector)",
+    ):
+        name = function.partition("(")[0]
+        db.execute(f"ALTER FUNCTION ml.{function} RENAME TO renamed")
+        assert insert_event(db)["rule_confidence"] == RULE
+        db.execute("UPDATE pattern_events SET symbol = symbol WHERE id = %s", (stored["id"],))
+        db.execute(f"ALTER FUNCTION ml.renamed RENAME TO {name}")

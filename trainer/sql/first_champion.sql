@@ -1,8 +1,8 @@
 
--- The newest released model is live from the start, until somebody has made a choice.
+-- Where there is no champion, or nobody has made a choice yet, the newest released model is live.
 DO $first_champion$
 BEGIN
-    IF NOT EXISTS (
+    IF NOT EXISTS (SELECT FROM public.ml_aliases AS a WHERE a.alias = 'champion') OR NOT EXISTS (
         SELECT FROM public.ml_deployments AS d WHERE d.action IN ('promote', 'rollback', 'enable', 'disable')
     ) THEN
         INSERT INTO public.ml_aliases (alias, version, calibrator_version)

@@ -29,7 +29,10 @@ BEGIN
         RAISE EXCEPTION 'p_limit must be at least 1' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT * INTO v_context FROM ml.scoring_context;
-    IF v_context.model_version IS NULL THEN
+    IF v_context.enabled IS NULL THEN
+        RAISE EXCEPTION 'ml_settings has no row: restore it with INSERT INTO ml_settings DEFAULT VALUES'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    ELSIF v_context.model_version IS NULL THEN
         RAISE EXCEPTION 'there is no champion to score with: promote a model with ml.promote()'
             USING ERRCODE = 'object_not_in_prerequisite_state';
     ELSIF NOT v_context.enabled AND NOT p_dry_run THEN

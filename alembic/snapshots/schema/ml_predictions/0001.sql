@@ -19,6 +19,8 @@ CREATE TABLE public.ml_predictions (
     contributions jsonb,
     feature_hash text,
     cache_hit boolean NOT NULL DEFAULT false,
+    ml_weight double precision,
+    rule_weight double precision,
     fallback_reason text,
     error_sqlstate text,
     latency_us integer,

@@ -1,5 +1,5 @@
 -- From a model's class probabilities to the event's score: check, calibrate, blend, name the most probable class.
--- Called by: ml.score_pattern_event, ml.backfill. Calls: ml.calibrate, ml.blend_confidence.
+-- Called by: ml.score_pattern_event, ml.score_batch. Calls: ml.calibrate, ml.blend_confidence.
 -- Reads: nothing. Writes: nothing.
 
 CREATE OR REPLACE FUNCTION ml.finish_score(

@@ -19,7 +19,7 @@ BEGIN
         INSERT INTO public.ml_predictions (
             id, event_id, predicted_at, source, model_version, calibrator_version, role, arm,
             ml_confidence_raw, ml_confidence, rule_confidence, blended_confidence, prediction_class,
-            features, feature_hash, cache_hit, fallback_reason, error_sqlstate, latency_us
+            features, feature_hash, cache_hit, ml_weight, rule_weight, fallback_reason, error_sqlstate, latency_us
         )
         SELECT
             (scored.record ->> 'prediction_id')::uuid,
@@ -43,6 +43,8 @@ BEGIN
             ) END,
             scored.record ->> 'feature_hash',
             coalesce((scored.record ->> 'cache_hit')::boolean, false),
+            (scored.record ->> 'ml_weight')::double precision,
+            (scored.record ->> 'rule_weight')::double precision,
             scored.record ->> 'fallback_reason',
             scored.record ->> 'error_sqlstate',
             (scored.record ->> 'latency_us')::integer
@@ -64,7 +66,8 @@ BEGIN
         SELECT event.id, (event.ml_metadata #>> '{scoring,prediction_id}')::uuid, v_sqlstate, v_message
         FROM new_rows AS event
         WHERE event.ml_metadata #>> '{scoring,event_id}' = event.id::text
-            AND (event.ml_metadata #>> '{scoring,scored_at}')::timestamptz >= pg_catalog.transaction_timestamp();
+            AND (event.ml_metadata #>> '{scoring,scored_at}')::timestamptz >= pg_catalog.transaction_timestamp()
+        ON CONFLICT (prediction_id) DO NOTHING;
     EXCEPTION WHEN OTHERS THEN
         RAISE WARNING 'predictions of this statement were not logged: % (%)', v_message, v_sqlstate;
     END;
@@ -73,3 +76,4 @@ END
 $function$;
 COMMENT ON FUNCTION ml.log_predictions IS
     'Statement trigger of pattern_events: one set-based insert of what this statement scored into ml_predictions.';
+REVOKE ALL ON FUNCTION ml.log_predictions FROM PUBLIC;

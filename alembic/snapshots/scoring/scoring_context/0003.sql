@@ -1,6 +1,6 @@
 -- Switches, weights, champion and calibrator as one row: all that scoring needs besides the event.
--- Called by: ml.score_pattern_event, ml.backfill. Calls: nothing.
--- Reads: ml_settings, ml_aliases, ml_models, ml_calibrators. Writes: nothing.
+-- Called by: ml.score_pattern_event, ml.score_batch, ml.backfill. Calls: nothing.
+-- Reads: ml_settings, ml_aliases, ml_models, ml_calibrators, ml.owned_objects. Writes: nothing.
 
 CREATE VIEW ml.scoring_context AS
 SELECT
@@ -16,7 +16,9 @@ SELECT
     calibrator.a AS calibration_a,
     calibrator.b AS calibration_b,
     calibrator.knots_x,
-    calibrator.knots_y
+    calibrator.knots_y,
+    -- A column that the user had before is read, and never filled.
+    ARRAY(SELECT owned.name FROM ml.owned_objects AS owned WHERE owned.kind = 'column') AS filled_columns
 FROM public.ml_settings AS settings
 LEFT JOIN public.ml_aliases AS champion ON champion.alias = 'champion'
 LEFT JOIN public.ml_models AS model ON model.version = champion.version

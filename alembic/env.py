@@ -4,11 +4,18 @@ from logging.config import fileConfig
 
 import frozen_objects  # noqa: F401  registers op.install_object and its relatives
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import create_engine, pool, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 CREATE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS ml"  # alembic_version lives in it, so it precedes the first revision
 OPTIONS = {"version_table_schema": "ml", "transaction_per_migration": False}
+LOCK = "hashtextextended('pattern-confidence migration', 0)"
+
+# What the migrations refuse with a sentence of their own, and what only the user can mend.
+REFUSALS = ("55000", "42P07", "42501")
+LOCK_TIMEOUT = "55P03"
 
 
 def run_offline() -> None:
@@ -20,21 +27,48 @@ def run_offline() -> None:
 
 
 def run_on(connection: Connection) -> None:
-    """Run the migrations in one transaction."""
-    # Writers are never held up behind a migration that itself waits for a lock.
-    connection.execute(text("SET lock_timeout = '10s'"))
-    # Two deployments at once: the second waits, and then finds nothing left to do.
-    connection.execute(text("SELECT pg_advisory_lock(hashtextextended('pattern-confidence migration', 0))"))
+    """Run the migrations in one transaction; a refusal by the database is a ``CommandError`` with its sentence."""
+    # Two deployments at once: the second waits as long as it takes, and then finds nothing left to do.
+    connection.execute(text("SET lock_timeout = 0"))
+    connection.execute(text(f"SELECT pg_advisory_lock({LOCK})"))
+    connection.commit()
     try:
+        # Writers are never held up for long behind a migration that itself waits for a lock.
+        connection.execute(text("SET lock_timeout = '3s'"))
         connection.execute(text(CREATE_SCHEMA))
         connection.commit()
         context.configure(connection=connection, **OPTIONS)
         with context.begin_transaction():
             context.run_migrations()
-    finally:
+    except DBAPIError as error:
+        if connection.invalidated:
+            raise
         connection.rollback()
-        connection.execute(text("SELECT pg_advisory_unlock(hashtextextended('pattern-confidence migration', 0))"))
-        connection.commit()
+        sentence = refusal(connection, error)
+        if sentence is None:
+            raise
+        raise CommandError(sentence) from error
+    finally:
+        # A connection that is gone has taken its lock along.
+        if not connection.invalidated:
+            connection.rollback()
+            connection.execute(text(f"SELECT pg_advisory_unlock({LOCK})"))
+            connection.commit()
+
+
+def refusal(connection: Connection, error: DBAPIError) -> str | None:
+    """Return the sentence of a refusal, or None for an error that is not one."""
+    from trainer.database import sentence_of
+    from trainer.sql import statement
+
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate in REFUSALS:
+        return sentence_of(error.orig)
+    if sqlstate != LOCK_TIMEOUT:
+        return None
+    holders = connection.exec_driver_sql(statement("lock_holders").decode()).scalar()
+    who = f"Another session holds a lock on {holders}" if holders else "Another session held a lock on a table of ours"
+    return f"{who}: nothing was changed, try again when it has finished."
 
 
 def run_online() -> None:

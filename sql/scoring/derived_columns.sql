@@ -9,17 +9,19 @@ CREATE OR REPLACE FUNCTION ml.derived_columns(
 RETURNS jsonb
 LANGUAGE sql
 STABLE PARALLEL SAFE
-RETURN to_jsonb(ARRAY(
-    SELECT derived.name
-    FROM (VALUES
-        ('direction', p_given.direction IS NULL AND p_filled.direction IS NOT NULL),
-        ('entry_price', p_given.entry_price IS NULL AND p_filled.entry_price IS NOT NULL),
-        ('target_price', p_given.target_price IS NULL AND p_filled.target_price IS NOT NULL),
-        ('stop_price', p_given.stop_price IS NULL AND p_filled.stop_price IS NOT NULL),
-        ('support', p_given.support IS NULL AND p_filled.support IS NOT NULL),
-        ('resistance', p_given.resistance IS NULL AND p_filled.resistance IS NOT NULL)
-    ) AS derived (name, is_derived)
-    WHERE derived.is_derived AND derived.name = ANY (p_filled_columns)
-));
+RETURN to_jsonb(array_remove(ARRAY[
+    CASE WHEN p_given.direction IS NULL AND p_filled.direction IS NOT NULL AND 'direction' = ANY (p_filled_columns)
+        THEN 'direction' END,
+    CASE WHEN p_given.entry_price IS NULL AND p_filled.entry_price IS NOT NULL AND 'entry_price' = ANY (p_filled_columns)
+        THEN 'entry_price' END,
+    CASE WHEN p_given.target_price IS NULL AND p_filled.target_price IS NOT NULL AND 'target_price' = ANY (p_filled_columns)
+        THEN 'target_price' END,
+    CASE WHEN p_given.stop_price IS NULL AND p_filled.stop_price IS NOT NULL AND 'stop_price' = ANY (p_filled_columns)
+        THEN 'stop_price' END,
+    CASE WHEN p_given.support IS NULL AND p_filled.support IS NOT NULL AND 'support' = ANY (p_filled_columns)
+        THEN 'support' END,
+    CASE WHEN p_given.resistance IS NULL AND p_filled.resistance IS NOT NULL AND 'resistance' = ANY (p_filled_columns)
+        THEN 'resistance' END
+], NULL));
 COMMENT ON FUNCTION ml.derived_columns IS
     'Names of the event columns that were not given, have been derived, and are ours to fill; kept in the record.';

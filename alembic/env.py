@@ -14,7 +14,7 @@ OPTIONS = {"version_table_schema": "ml", "transaction_per_migration": False}
 LOCK = "hashtextextended('pattern-confidence migration', 0)"
 
 # What the migrations refuse with a sentence of their own, and what only the user can mend.
-REFUSALS = ("55000", "42P07", "42501")
+REFUSALS = ("55000", "42P07", "42710", "42501")
 LOCK_TIMEOUT = "55P03"
 
 
@@ -63,7 +63,7 @@ def refusal(connection: Connection, error: DBAPIError) -> str | None:
 
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate in REFUSALS:
-        return sentence_of(error.orig)
+        return sentence_of(error.orig, capital=False)  # it may start with the name of an object
     if sqlstate != LOCK_TIMEOUT:
         return None
     holders = connection.exec_driver_sql(statement("lock_holders").decode()).scalar()

@@ -17,6 +17,8 @@ what was released into ``generated/``.
 """
 
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +27,7 @@ import typer
 
 from trainer.errors import UserError
 from trainer.resources import resource
-from trainer.server import home_folder
+from trainer.server import HOME_VARIABLE, home_folder
 
 ModelArgument = Annotated[
     str | None,
@@ -75,12 +77,40 @@ class ModelFolder:
 
     def load_estimator(self) -> Any:
         """Return the fitted estimator. A joblib file runs code when it is loaded: use only folders of your own."""
-        import joblib
-
         file = self.path / "model.joblib"
         if not file.exists():
             raise UserError(f"{self.path} has no model.joblib: run `trainer fit` first.")
+        return load_joblib(file)
+
+    @property
+    def is_released(self) -> bool:
+        """Whether this is a released model: its folder is shipped and never changes."""
+        return re.fullmatch(r"v\d{4}", self.version) is not None
+
+
+def refuse_released(folder: ModelFolder) -> None:
+    """Raise a UserError for a released model, whose files no stage may write."""
+    if folder.is_released:
+        raise UserError(
+            f"{folder.version} is a released model: its SQL is final, and `python -m trainer migrate` installs it."
+        )
+
+
+def load_joblib(file: Path) -> Any:
+    """Return what a joblib file holds, or raise a UserError. Loading runs code: use only files that you trust."""
+    import joblib
+
+    try:
         return joblib.load(file)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{file} needs the package {error.name}: install it in this environment.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever bytes that are no pickle make of the unpickler
+        raise UserError(
+            f"{file} cannot be loaded as a joblib file ({type(error).__name__}): give a model that joblib.dump has "
+            "written, with the same library versions."
+        ) from error
 
 
 def released_folders() -> list[ModelFolder]:
@@ -91,6 +121,26 @@ def released_folders() -> list[ModelFolder]:
 def models_folder() -> Path:
     """Return the folder that holds the models fitted on this machine."""
     return home_folder() / "models"
+
+
+def require_writable_home() -> None:
+    """Raise a UserError when no model could be written on this machine; to be asked before long work.
+
+    Nothing is made: the server, started later, sets the permissions of the home folder itself.
+    """
+    folder = models_folder()
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        problem = "is not a folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        problem = "is not writable"
+    else:
+        return
+    raise UserError(
+        f"Models are kept in {models_folder()}, but {folder} {problem}: correct that, or set {HOME_VARIABLE} to a "
+        "folder of yours."
+    )
 
 
 def find_model(name: str | None) -> ModelFolder:

@@ -10,13 +10,18 @@ import psycopg
 import typer
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url
+from trainer.database import connect, resolve_url, sentence_of
 from trainer.deploy import require_schema
 from trainer.errors import UserError
 from trainer.progress import Progress, no_progress, progress_bar
+from trainer.promote import champion
 from trainer.sql import statement
 
 _BATCH = 2000
+
+
+class ScoringIsOffError(UserError):
+    """There is a champion, but ML is disabled in the database."""
 
 
 def backfill(
@@ -30,11 +35,10 @@ def backfill(
     """Score unscored events, oldest first, at most ``limit`` of them; a dry run counts and writes nothing.
 
     Every batch is committed by itself, so an interrupted run goes on where it stopped. Returns the counts: candidates,
-    scored, not scored by reason, failed, and the first errors. Raises ``UserError`` when there is no champion or ML is
-    disabled.
+    scored, not scored by reason, failed, the first errors, and how many are still unscored. Raises ``UserError`` when
+    there is no champion, and ``ScoringIsOffError`` when ML is disabled.
     """
-    row = connection.execute(b"SELECT count(*) FROM public.pattern_events WHERE model_version IS NULL").fetchone()
-    total = min(int(row[0]) if row else 0, limit if limit is not None else 2**31)
+    total = min(_unscored(connection), limit if limit is not None else 2**31)
     candidates = scored = failed = 0
     reasons: Counter[str] = Counter()
     errors: list[dict[str, Any]] = []
@@ -46,8 +50,8 @@ def backfill(
             with connection.transaction():
                 row = connection.execute(statement("backfill_batch"), (size, dry_run, *after)).fetchone()
         except psycopg.errors.ObjectNotInPrerequisiteState as error:
-            said = str(error.diag.message_primary)
-            raise UserError(f"{said[:1].upper()}{said[1:]}.") from error
+            live = champion(connection) is not None
+            raise (ScoringIsOffError if live and not dry_run else UserError)(sentence_of(error)) from error
         assert row is not None  # noqa: S101  a SELECT of a function gives one row
         result = row[0]
         version = result["model_version"]
@@ -68,35 +72,56 @@ def backfill(
         "not_scored": dict(reasons),
         "failed": failed,
         "errors": errors,
+        "unscored": _unscored(connection),
     }
+
+
+def _unscored(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute(b"SELECT count(*) FROM public.pattern_events WHERE model_version IS NULL").fetchone()
+    return int(row[0]) if row else 0
 
 
 def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be scored; write nothing.")] = False,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=0, metavar="N", help="Score at most N events; 0 or none: all.", show_default=False),
+        typer.Option("--limit", min=1, metavar="N", help="Score at most N events; default: all.", show_default=False),
     ] = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Score the events that have no score yet, oldest first."""
-    with connect(resolve_url(database_url), autocommit=True) as connection, progress_bar("events") as progress:
+    with (
+        connect(resolve_url(database_url), autocommit=True) as connection,
+        progress_bar("events", "scoring events") as progress,
+    ):
         require_schema(connection)
         connection.execute(b"SELECT ml.create_prediction_partitions()")
-        report = backfill(connection, limit=limit or None, dry_run=dry_run, progress=progress)
+        try:
+            report = backfill(connection, limit=limit, dry_run=dry_run, progress=progress)
+        except ScoringIsOffError as error:
+            raise UserError(
+                "ML is off in this database: run SELECT ml.enable('why') in psql, or use --dry-run."
+            ) from error
     if as_json:
-        typer.echo(json.dumps(report))
+        typer.echo(json.dumps(as_json_report(report)))
     else:
         typer.echo(describe(report))
     if report["failed"]:
         raise typer.Exit(1)
 
 
+def as_json_report(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the counts for scripts: a dry run has scored nothing, so its figure is called ``would_score``."""
+    if not report["dry_run"]:
+        return report
+    return {("would_score" if name == "scored" else name): value for name, value in report.items()}
+
+
 def describe(report: dict[str, Any]) -> str:
     """Return the counts of a backfill, a line each."""
-    verb = "would be scored" if report["dry_run"] else "scored"
-    lines = [f"{report['scored']:,} of {report['candidates']:,} unscored events {verb} with {report['model_version']}"]
+    verb, rest = ("would be scored", "unscored now") if report["dry_run"] else ("scored", "still unscored")
+    lines = [f"{report['scored']:,} events {verb} with {report['model_version']}; {report['unscored']:,} are {rest}"]
     lines += [f"{events:,} not scored: {reason}" for reason, events in sorted(report["not_scored"].items())]
     lines += [
         f"event {error['event_id']} failed: {error['message']} ({error['sqlstate']})" for error in report["errors"]

@@ -24,7 +24,7 @@ import psycopg
 import typer
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url
+from trainer.database import MIGRATE, connect, resolve_url
 from trainer.errors import UserError
 from trainer.progress import Progress, progress_bar
 from trainer.sql import statement
@@ -70,10 +70,16 @@ def load_bars(
         UserError: a file is missing or not readable, or one of its rows is wrong; nothing of it is loaded.
     """
     known = _known_timeframes(connection)
-    reports = []
+    reports: list[LoadReport] = []
     for file in files:
-        bars = read_bars(file, symbol=symbol, timeframe=timeframe)
-        _check_timeframes(bars, known, file)
+        try:
+            bars = read_bars(file, symbol=symbol, timeframe=timeframe)
+            _check_timeframes(bars, known, file)
+        except UserError as error:
+            if not reports:
+                raise
+            loaded = ", ".join(report.file.name for report in reports)
+            raise UserError(f"{str(error).rstrip('.')}; loaded before it: {loaded}.") from error
         with connection.transaction():
             new, changed = _merge(connection, bars, file.name, progress)
         reports.append(LoadReport(file, new, changed, len(bars) - new - changed))
@@ -95,6 +101,9 @@ def read_bars(file: Path, *, symbol: str | None = None, timeframe: str | None = 
     for name in names:
         if name in COLUMNS and names.count(name) > 1:
             raise UserError(f"{file} has two columns named {name}: remove one of them.")
+    for name, value in given.items():
+        if value is not None and name in names:
+            raise UserError(f"{file} has a column {name} of its own: leave out --{name}, or remove the column.")
     missing = [name for name in COLUMNS if name not in names and given.get(name) is None]
     if missing:
         raise UserError(_missing_columns(file, missing, header))
@@ -148,6 +157,8 @@ def _read_rows(file: Path) -> tuple[list[str], list[int], list[list[str]]]:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
             raise UserError(f"{file} is a damaged gzip file ({error}): get it again.") from error
+    elif file.suffix.lower() == ".gz":
+        raise UserError(f"{file} is not a gzip file, in spite of its name: get it again, or rename it.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -210,7 +221,7 @@ def _known_timeframes(connection: psycopg.Connection[Any]) -> set[str]:
         with connection.transaction():  # left open, it would keep the files' transactions from committing
             rows = connection.execute("SELECT timeframe FROM public.ml_timeframes").fetchall()
     except psycopg.errors.UndefinedTable:
-        raise UserError("The database has no table ml_timeframes: run `alembic upgrade head` on it first.") from None
+        raise UserError(f"The database has no table ml_timeframes: {MIGRATE}.") from None
     return {row[0] for row in rows}
 
 
@@ -229,6 +240,17 @@ def _merge(
 ) -> tuple[int, int]:
     """Return how many bars were new and how many had other values."""
     cursor = connection.cursor()
+    copy_bars(cursor, bars, what, progress)
+    counts = cursor.execute(statement("merge_incoming_bars")).fetchone()
+    cursor.execute("DROP TABLE pg_temp.incoming_bars")
+    assert counts is not None  # noqa: S101 (an aggregate without GROUP BY returns one row)
+    return counts[0], counts[1]
+
+
+def copy_bars(
+    cursor: psycopg.Cursor[Any], bars: pd.DataFrame, what: str = "", progress: Progress | None = None
+) -> None:
+    """Copy bars, as ``read_bars`` gives them, into the temporary table ``incoming_bars`` of this transaction."""
     cursor.execute(statement("create_incoming_bars"))
     numbers = (bars[name].tolist() for name in NUMBERS)
     columns = [bars["symbol"], bars["timeframe"], bars["ts"].dt.to_pydatetime(), *numbers]
@@ -238,10 +260,6 @@ def _merge(
             copy.write_row(row)
             if progress is not None and (done % _ROWS_PER_REPORT == 0 or done == len(bars)):
                 progress(what, done, len(bars))
-    counts = cursor.execute(statement("merge_incoming_bars")).fetchone()
-    cursor.execute("DROP TABLE pg_temp.incoming_bars")
-    assert counts is not None  # noqa: S101 (an aggregate without GROUP BY returns one row)
-    return counts[0], counts[1]
 
 
 def load_bars_command(
@@ -258,7 +276,7 @@ def load_bars_command(
     A file has a header and the columns symbol, timeframe, ts, open, high, low, close, volume, in any order.
     ts is the opening time of the bar in ISO 8601, UTC when it has no zone.
     """
-    with connect(resolve_url(database_url)) as connection, progress_bar("bars") as progress:
+    with connect(resolve_url(database_url)) as connection, progress_bar("bars", "reading bars") as progress:
         reports = load_bars(connection, files, symbol=symbol, timeframe=timeframe, progress=progress)
     if as_json:
         typer.echo(json.dumps([_as_json(report) for report in reports]))

@@ -6,13 +6,15 @@ verb is used: ``trainer db url`` must not wait for pandas. A verb that needs a d
 ``database_url: DatabaseUrl = None`` and gives it to ``trainer.database.resolve_url``.
 
 Exit codes: 0 done, 1 a sentence on stderr says what is wrong, 2 wrong usage, 3 ``trainer db status`` found no
-running server, 130 interrupted.
+running server, 130 interrupted, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -50,6 +52,7 @@ class Verb(NamedTuple):
 VERBS: tuple[Verb, ...] = (
     Verb("demo", "trainer.demo:command", "Tell the whole story on the shipped bars; the server keeps running."),
     Verb("db", "trainer.cli:database_app", "Start, stop or look at the embedded PostgreSQL server."),
+    Verb("migrate", "trainer.migrations:command", "Bring a database to the current schema."),
     Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV files."),
     Verb("harvest", "trainer.harvest:harvest_command", "Detect candlestick patterns in the loaded bars with TA-Lib."),
     Verb("label", "trainer.label:label_command", "Label events by what the market did next."),
@@ -79,6 +82,27 @@ class _VerbGroup(TyperGroup):
             if args and verb.name == args[0]:
                 self.commands[verb.name] = _load(verb)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; what click would answer with a bare exit code is left to ``main``."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _StoppedError("Interrupted; run it again, it goes on where it stopped.", 130) from None
+        except BrokenPipeError:
+            raise _StoppedError(
+                "Nobody reads the output any more, so the command has stopped; run it again, it goes on where it "
+                "stopped.",
+                141,
+            ) from None
+
+
+class _StoppedError(Exception):
+    """The command was stopped from outside: what to say, and the exit code."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 def _load(verb: Verb) -> Any:
@@ -179,15 +203,31 @@ def _url() -> None:
 # ----------------------------------------------------------------------------------------------------- main
 
 
+def _leave(stopped: _StoppedError) -> NoReturn:
+    """Say why the command has stopped, and exit without another word about a closed output."""
+    with contextlib.suppress(OSError):
+        print(f"\n{stopped}" if sys.stderr.isatty() else stopped, file=sys.stderr, flush=True)  # noqa: T201
+    with contextlib.suppress(OSError, ValueError):
+        # What is still in the buffer has no reader: without this the interpreter complains at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(stopped.code)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     try:
         typer.main.get_command(app)(args=arguments, prog_name="trainer")
+    except _StoppedError as stopped:
+        _leave(stopped)
     except Exception as error:
         if _debug:
             traceback.print_exc()
         elif isinstance(error, UserError):
             typer.echo(f"trainer: {error}", err=True)
+        elif getattr(error, "sqlstate", None) == "42501":  # without importing psycopg: insufficient_privilege
+            from trainer.database import sentence_of
+
+            typer.echo(f"trainer: {sentence_of(error)}", err=True)
         else:
             reason = str(error).strip().partition("\n")[0]
             again = "`trainer --debug ...` shows where"

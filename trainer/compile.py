@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from psycopg import sql
 
-from trainer.artefact import ModelArgument, ModelFolder, find_model
+from trainer.artefact import ModelArgument, ModelFolder, find_model, load_joblib, refuse_released
 from trainer.cli import AsJson
 from trainer.compiler import CompileReport, compile_model
 from trainer.errors import UserError
@@ -82,13 +82,15 @@ def _registration(folder: ModelFolder, card: dict[str, Any]) -> str:
 
 def compile_file(model: Path, function_name: str) -> str:
     """Return the SQL of anybody's own model in a joblib file: the helpers, then the function."""
-    import joblib
-
     from trainer.compiler import export_to_postgres, runtime_sql
 
     if not model.is_file():
         raise UserError(f"There is no file {model}: give a model that joblib.dump has written.")
-    return runtime_sql() + "\n" + export_to_postgres(joblib.load(model), function_name)
+    loaded = load_joblib(model)
+    if isinstance(loaded, type) or not hasattr(loaded, "predict"):
+        kind = loaded.__name__ if isinstance(loaded, type) else type(loaded).__name__
+        raise UserError(f"{model}: {kind} is not a model: dump the fitted estimator itself.")
+    return runtime_sql() + "\n" + export_to_postgres(loaded, function_name)
 
 
 def command(
@@ -112,6 +114,7 @@ def command(
         typer.echo(compile_file(Path(model), function))
         return
     folder = find_model(model)
+    refuse_released(folder)
     report = compile_folder(folder)
     if as_json:
         typer.echo(json.dumps({"version": folder.version, "folder": str(folder.path), **asdict(report)}))

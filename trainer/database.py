@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 APPLICATION = "pattern-confidence"
 CONNECT_TIMEOUT = 10
+
+MIGRATE = "run `python -m trainer migrate` first (in a clone, `alembic upgrade head` does the same)"
+"""The advice for a database without our schema, at the end of a sentence."""
+
+INSUFFICIENT_PRIVILEGE = "42501"
 
 _EXAMPLE = "postgresql://user:password@host:5432/database"
 
@@ -32,6 +38,46 @@ def resolve_url(option: str | None = None) -> str:
     from trainer.server import EmbeddedServer
 
     return EmbeddedServer().start()
+
+
+def uses_embedded_server(option: str | None = None) -> bool:
+    """Say whether ``resolve_url`` takes the embedded server."""
+    return not any(value and value.strip() for value in (option, os.environ.get("DATABASE_URL")))
+
+
+def url_without_password(url: str) -> str:
+    """Return the database as ``postgresql://user@host:port/database``, to be shown."""
+    parts = {key: str(value) for key, value in conninfo_to_dict(libpq_url(url)).items() if value is not None}
+    user, host, port, name = (parts.pop(key, "") for key in ("user", "host", "port", "dbname"))
+    if host and not re.fullmatch(r"[^/,@:]+", host):
+        # Socket folders, lists of hosts and IPv6 addresses have no place before the database's name.
+        parts["host"], host = host, ""
+    place = (quote(user, safe="") + "@" if user else "") + host + (f":{port}" if port else "")
+    options = "&".join(f"{key}={quote(value, safe='/,:')}" for key, value in parts.items() if "password" not in key)
+    return f"postgresql://{place}/{quote(name, safe='')}" + (f"?{options}" if options else "")
+
+
+def has_password(url: str) -> bool:
+    """Say whether the URL itself carries a password."""
+    return bool(conninfo_to_dict(libpq_url(url)).get("password"))
+
+
+def sentence_of(error: BaseException | None, *, capital: bool = True) -> str:
+    """Return what the server said, as a sentence; for a right that is missing, with what to do about it."""
+    diagnostics = getattr(error, "diag", None)
+    said = getattr(diagnostics, "message_primary", None) or str(error).strip().partition("\n")[0]
+    hint = getattr(diagnostics, "message_hint", None)
+    if getattr(error, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
+        refused = re.fullmatch(r"permission denied for (.+)", said)
+        if refused:
+            return (
+                f"This role has no right to use {refused[1]} as the command must: run it as the role that owns the "
+                "tables, or have that role grant the right."
+            )
+        if said.startswith("must be "):
+            return f"This role is not allowed to do that ({said}): run the command as the role that owns the tables."
+    said = f"{said[:1].upper() if capital else said[:1]}{said[1:].rstrip('.')}."
+    return f"{said} {hint}" if hint else said
 
 
 def libpq_url(url: str, source: str = "The database URL") -> str:

@@ -18,6 +18,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.errors import InvalidSchemaName, UndefinedFunction, UndefinedTable
 
+from trainer.database import MIGRATE
 from trainer.errors import UserError
 from trainer.sql import statement
 
@@ -149,9 +150,7 @@ def load_dataset(
             rows = cursor.execute(statement("training_dataset"), parameters).fetchall()
             periods = dict(connection.execute(statement("bar_periods")).fetchall())
     except (UndefinedTable, UndefinedFunction, InvalidSchemaName):
-        raise UserError(
-            "The database has no function ml.training_dataset: run `alembic upgrade head` on it first."
-        ) from None
+        raise UserError(f"The database has no function ml.training_dataset: {MIGRATE}.") from None
     table = pd.DataFrame(rows, columns=[*COLUMNS, "features"])
     usable = (
         table["features"].notna()

@@ -9,7 +9,7 @@ import typer
 
 from trainer.artefact import ModelArgument, ModelFolder, find_model
 from trainer.cli import DatabaseUrl
-from trainer.database import connect, resolve_url
+from trainer.database import MIGRATE, connect, resolve_url
 from trainer.errors import UserError
 
 
@@ -17,7 +17,7 @@ def require_schema(connection: psycopg.Connection[Any]) -> None:
     """Raise a UserError when the database has not been migrated."""
     row = connection.execute("SELECT to_regclass('public.ml_models') IS NOT NULL").fetchone()
     if row is None or not row[0]:
-        raise UserError("This database has not been migrated: run `alembic upgrade head` first.")
+        raise UserError(f"This database has not been migrated: {MIGRATE}.")
 
 
 def registered_hash(connection: psycopg.Connection[Any], version: str) -> str | None:

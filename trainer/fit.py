@@ -31,13 +31,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from trainer.artefact import ModelFolder, models_folder
+from trainer.artefact import ModelFolder, models_folder, require_writable_home
 from trainer.calibration import METHODS, Calibrator, Floats, fit_calibrator
 from trainer.cli import AsJson, DatabaseUrl
 from trainer.database import connect, resolve_url
 from trainer.dataset import Dataset, load_dataset, mark_training_events
 from trainer.errors import UserError
-from trainer.evaluate import evaluate_folder
+from trainer.evaluate import evaluate_folder, shown
 from trainer.metrics import clustered_mean, log_losses, span_codes
 from trainer.model_card import write_card
 from trainer.progress import Progress, progress_bar
@@ -379,14 +379,14 @@ def _predictions(
 ) -> pd.DataFrame:
     """Return what evaluation needs, a row per tested event.
 
-    ``part`` (walk_forward, holdout), ``block``, ``id, symbol, timeframe, pattern_type, detected_at,
-    outcome_label, rule_confidence``, ``raw``, ``calibrated`` and ``blended`` probabilities, the baselines
+    ``part`` (walk_forward, holdout), ``block``, ``id, symbol, timeframe, pattern_type, direction,
+    detected_at, outcome_label, rule_confidence``, ``raw``, ``calibrated`` and ``blended`` probabilities, the baselines
     ``constant, prior, volatility`` (a score, no probability), and ``placebo`` with its own ``placebo_win``.
     """
     folds = (*splits.folds, splits.holdout)
     tested = np.concatenate([fold.test for fold in folds])
-    columns = ["id", "symbol", "timeframe", "pattern_type", "detected_at", "outcome_label", "rule_confidence"]
-    table = dataset.events.iloc[tested][columns].reset_index(drop=True)
+    columns = ["id", "symbol", "timeframe", "pattern_type", "direction", "detected_at", "outcome_label"]
+    table = dataset.events.iloc[tested][[*columns, "rule_confidence"]].reset_index(drop=True)
     sizes = [len(fold.test) for fold in folds]
     table.insert(0, "part", np.repeat(["walk_forward"] * len(splits.folds) + ["holdout"], sizes))
     table.insert(1, "block", np.repeat(np.arange(len(folds)), sizes))
@@ -523,7 +523,7 @@ def train(
     with connection.transaction():
         settings = connection.execute(statement("blend_settings")).fetchone()
     if settings is None:
-        raise UserError("The table ml_settings is empty: run `alembic upgrade head` on the database again.")
+        raise UserError("The table ml_settings is empty: restore it with INSERT INTO ml_settings DEFAULT VALUES.")
     config = FitConfig(ml_weight=settings[0], rule_weight=settings[1], confidence_threshold=settings[2])
     result = fit(dataset, config, progress=progress)
     folder = save(result, models_folder() if models is None else models)
@@ -546,6 +546,7 @@ def fit_command(
     as_json: AsJson = False,
 ) -> None:
     """Fit the candidates on labelled events, choose a champion, calibrate and evaluate it."""
+    require_writable_home()
     with connect(resolve_url(database_url)) as connection, progress_bar("fits") as progress:
         dataset = load_dataset(
             connection,
@@ -561,13 +562,11 @@ def fit_command(
     if as_json:
         typer.echo(json.dumps({"version": card["version"], "folder": str(folder), "card": card}))
         return
-    area = card["metrics"]["holdout"]["auc"]["calibrated"]
-    typer.echo(
-        f"{card['version']}: {card['algorithm']} {card['hyperparameters']}, calibrated by "
-        f"{card['calibrator']['method']}"
-    )
+    method = card["calibrator"]["method"]
+    calibrated = "not calibrated (identity)" if method == "identity" else f"calibrated by {method}"
+    typer.echo(f"{card['version']}: {card['algorithm']} {card['hyperparameters']}, {calibrated}")
     typer.echo(
         f"{card['training']['events']:,} events to train on, {card['holdout']['events']:,} held out: "
-        f"AUC {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}]"
+        f"AUC {shown(card['metrics']['holdout']['auc']['calibrated'])}"
     )
     typer.echo(f"{folder}\nnext: trainer evaluate")

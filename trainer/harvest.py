@@ -24,7 +24,7 @@ import typer
 from numpy.typing import NDArray
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url
+from trainer.database import MIGRATE, connect, resolve_url
 from trainer.errors import UserError
 from trainer.progress import Progress, progress_bar
 from trainer.selection import Since, Symbols, Timeframes, as_utc
@@ -109,8 +109,7 @@ def harvest(
     vocabulary = read_vocabulary(connection)
     with connection.transaction():
         series = connection.execute(statement("series_of_bars"), filters).fetchall()
-    if not series:
-        raise UserError("There are no bars to harvest: load some with `trainer load-bars FILE...` first.")
+    _refuse_unknown_series(connection, series, filters)
     total, done, found, new = sum(row[2] for row in series), 0, 0, 0
     for symbol, timeframe, count in series:
         with connection.transaction():
@@ -127,13 +126,32 @@ def harvest(
     return HarvestReport(len(series), total, found, new)
 
 
+def _refuse_unknown_series(
+    connection: psycopg.Connection[Any], series: list[tuple[Any, ...]], filters: dict[str, list[str] | None]
+) -> None:
+    """Raise a UserError when there are no bars, or none of a symbol or timeframe that was asked for."""
+    wanted = {name: filters[f"{name}s"] or [] for name in ("symbol", "timeframe")}
+    found = {"symbol": {row[0] for row in series}, "timeframe": {row[1] for row in series}}
+    missing = [f"{name} {value}" for name, values in wanted.items() for value in values if value not in found[name]]
+    if series and not missing:
+        return
+    with connection.transaction():
+        everything = {"symbols": None, "timeframes": None}
+        loaded = connection.execute(statement("series_of_bars"), everything).fetchall()
+    if not loaded:
+        raise UserError("There are no bars to harvest: load some with `trainer load-bars FILE...` first.")
+    names = [f"{symbol} {timeframe}" for symbol, timeframe, _ in loaded]
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20:,} more" if len(names) > 20 else "")
+    raise UserError(f"There are no bars to harvest for {', '.join(missing)}: loaded are {shown}.")
+
+
 def read_vocabulary(connection: psycopg.Connection[Any]) -> list[PatternType]:
     """Return the detectable pattern types, rarest first."""
     try:
         with connection.transaction():
             rows = connection.execute(statement("detectable_patterns")).fetchall()
     except psycopg.errors.UndefinedTable:
-        raise UserError("The database has no table ml.pattern_types: run `alembic upgrade head` on it first.") from None
+        raise UserError(f"The database has no table ml.pattern_types: {MIGRATE}.") from None
     for name, _, function, _ in rows:
         if not callable(getattr(talib, function, None)) or not function.startswith("CDL"):
             raise UserError(
@@ -308,7 +326,7 @@ def harvest_command(
     as_json: AsJson = False,
 ) -> None:
     """Detect candlestick patterns in the loaded bars with TA-Lib; a second run adds nothing."""
-    with connect(resolve_url(database_url)) as connection, progress_bar("bars") as progress:
+    with connect(resolve_url(database_url)) as connection, progress_bar("bars", "reading bars") as progress:
         report = harvest(
             connection,
             symbols=symbols,

@@ -13,7 +13,7 @@ import typer
 from psycopg.errors import InvalidParameterValue, InvalidSchemaName, UndefinedFunction, UndefinedTable
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url
+from trainer.database import MIGRATE, connect, resolve_url
 from trainer.errors import UserError
 from trainer.progress import Progress, progress_bar
 from trainer.selection import Since, Until, as_utc
@@ -92,9 +92,7 @@ def label_outcomes(
     except InvalidParameterValue as error:
         raise UserError(f"{error.diag.message_primary}.") from error
     except (UndefinedTable, UndefinedFunction, InvalidSchemaName):
-        raise UserError(
-            "The database has no function ml.label_outcomes: run `alembic upgrade head` on it first."
-        ) from None
+        raise UserError(f"The database has no function ml.label_outcomes: {MIGRATE}.") from None
     names = [name for name in LabelReport.__dataclass_fields__ if name != "label"]
     return LabelReport(label, **{name: counts[name] for name in names})
 
@@ -114,7 +112,7 @@ def label_command(
     as_json: AsJson = False,
 ) -> None:
     """Label events by what the market did next: win, loss or timeout. Labels of others are never touched."""
-    with connect(resolve_url(database_url)) as connection, progress_bar("events") as progress:
+    with connect(resolve_url(database_url)) as connection, progress_bar("events", "labelling events") as progress:
         report = label_outcomes(
             connection,
             label=label,

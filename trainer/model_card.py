@@ -18,6 +18,7 @@ from typing import Any
 from trainer.artefact import ModelFolder
 from trainer.dataset import CLASSES, OUTCOMES
 from trainer.errors import UserError
+from trainer.evaluate import describe_calibrator, not_shown
 
 LABEL_DEFINITIONS = {
     "TB2": "Entry at the open of the bar after the detection bar; target and stop 2 Wilder ATR(100) of the "
@@ -30,14 +31,12 @@ INTENDED_USE = (
     "a person's decision."
 )
 LIMITATIONS = (
-    "It does not predict direction; most of what it knows is volatility.",
     "Costs, slippage and position size are in none of its figures; none is a claim of profit.",
-    "Its probabilities are calibrated for the series in its training data; other markets and timeframes "
-    "need a calibrator of their own.",
-    "Its intervals are wide where events are few; compare them, not the figures alone, with the baselines.",
-    "Bars of symbols that still exist over-represent survivors.",
-    "It was fitted once and does not learn from later events; watch drift and calibration.",
+    "Only the series in its training data are in its figures: no other market or timeframe, and no symbol that "
+    "ceased to exist unless its bars were loaded.",
+    "It was fitted once and does not learn from later events.",
 )
+"""What is true of every model by construction; ``build_card`` adds what the holdout does not show."""
 
 # What a card must say, and of which type.
 REQUIRED: dict[str, type | tuple[type, ...]] = {
@@ -112,7 +111,11 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "conclusions": evaluation["conclusions"],
         "golden_rows": description["golden_rows"],
         "intended_use": INTENDED_USE,
-        "limitations": list(LIMITATIONS),
+        "limitations": [
+            *LIMITATIONS,
+            describe_calibrator(description["calibrator"]["method"]),
+            *not_shown(evaluation["holdout"]),
+        ],
     }
 
 
@@ -122,10 +125,17 @@ def _metrics(figures: dict[str, Any]) -> dict[str, Any]:
         "class_counts",
         "base_rate",
         "auc",
+        "auc_above",
+        "auc_win_vs_loss",
+        "auc_direction_sign",
+        "by_direction",
         "auc_within_symbol",
         "brier",
         "brier_skill",
+        "brier_skill_own_base_rate",
         "log_loss",
+        "log_loss_skill",
+        "log_loss_skill_own_base_rate",
         "ece",
     )
     return {name: figures[name] for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import psycopg
@@ -10,7 +11,7 @@ import typer
 
 from trainer.artefact import ModelArgument, find_model
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url
+from trainer.database import connect, resolve_url, sentence_of
 from trainer.deploy import require_schema
 from trainer.errors import UserError
 
@@ -64,7 +65,7 @@ def promote_command(
         typer.echo(json.dumps(result))
         return
     for gate in result["gates"]:
-        typer.echo(f"{'passed' if gate['passed'] else 'FAILED'}  {gate['gate']}: {gate['detail']}")
+        typer.echo(describe_gate(gate))
     if result["changed"]:
         typer.echo(f"{version} is the champion now; before it: {result['previous'] or 'none'}")
     else:
@@ -101,12 +102,12 @@ def _call(connection: psycopg.Connection[Any], query: str, parameters: tuple[Any
         with connection.transaction():
             row = connection.execute(query.encode(), parameters).fetchone()
     except psycopg.Error as error:
-        raise UserError(_sentence(error)) from error
+        raise UserError(sentence_of(error)) from error
     assert row is not None  # noqa: S101  a SELECT of a function gives one row
     return dict(row[0])
 
 
-def _sentence(error: psycopg.Error) -> str:
-    said = error.diag.message_primary or str(error)
-    hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
-    return f"{said[:1].upper()}{said[1:].rstrip('.')}.{hint}"
+def describe_gate(gate: dict[str, Any]) -> str:
+    """Return the outcome of one gate in a line."""
+    detail = re.sub(r"(?<=largest difference )[-+.\de]+", lambda number: f"{float(number[0]):.2g}", str(gate["detail"]))
+    return f"{'passed' if gate['passed'] else 'FAILED'}  {gate['gate']}: {detail}"

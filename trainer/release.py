@@ -89,4 +89,6 @@ def command(model: ModelArgument = None, database_url: DatabaseUrl = None) -> No
 
     with connect(resolve_url(database_url), autocommit=True) as connection:
         target, revision = release(connection, find_model(model), load_dataset(connection).features)
-    typer.echo(f"{target.version}  released\n{target.path}\n{revision}\nCommit both, then run `alembic upgrade head`.")
+    typer.echo(
+        f"{target.version}  released\n{target.path}\n{revision}\nCommit both, then run `python -m trainer migrate`."
+    )

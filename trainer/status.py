@@ -8,13 +8,19 @@ from typing import Any
 import psycopg
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from trainer.cli import AsJson, DatabaseUrl
 from trainer.database import connect, resolve_url
 from trainer.deploy import require_schema
+from trainer.progress import output
 from trainer.sql import statement
 
+FEWEST_ATTEMPTS = 20
+"""Below this many attempts a rate says nothing; ``ml_health`` does not warn either."""
+
+_DECISIONS = ("disabled", "not_in_rollout")  # why the rule alone was asked: no fallbacks
 _COLOURS = {"healthy": "green", "degraded": "yellow", "critical": "red"}
 
 
@@ -33,37 +39,79 @@ def command(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(found))
     else:
-        console = Console(highlight=False)
+        console = output()
         print_health(found["health"], console)
-        console.print(
-            f"  bars {found['bars']:,}, events {found['events']:,} (scored {found['scored']:,}, "
-            f"confirmed {found['confirmed']:,}, labelled {found['labelled']:,}), predictions {found['predictions']:,}"
-        )
-        for model in found["models"]:
-            roles = f" ({', '.join(model['aliases'])})" if model["aliases"] else ""
-            console.print(
-                f"  model {model['version']}{roles}, {model['algorithm']}, registered {model['created_at'][:16]}"
-            )
+        print_counts(found, console)
     if found["health"]["status"] == "critical":
         raise typer.Exit(1)
 
 
 def print_health(health: dict[str, Any], console: Console) -> None:
-    """Print a health report as a short table, problems first."""
-    colour = _COLOURS[health["status"]]
-    console.print(f"[bold {colour}]{health['status']}[/]", *(f"\n  {problem}" for problem in health["problems"]))
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+    """Print a health report as a short table, problems first; whatever is unknown is said to be."""
+    colour = _COLOURS.get(health["status"], "red")
+    console.print(f"[bold {colour}]{health['status']}[/]")
+    for problem in health["problems"]:
+        console.print(Padding(str(problem), (0, 0, 0, 2)), markup=False)
+    rollout, threshold = health["rollout_percent"], health.get("confidence_threshold")
+    rows = [
+        ("champion", f"{health['champion'] or 'none'} (loaded: {'yes' if health['model_loaded'] else 'no'})"),
+        (
+            "ML",
+            f"{'enabled' if health['ml_enabled'] else 'disabled'}, "
+            f"rollout {'unknown' if rollout is None else f'{rollout:g} %'}, "
+            f"confirmed from {'unknown' if threshold is None else f'{threshold:.3g}'}",
+        ),
+        ("last hour", _attempts(health)),
+    ]
     latency = health["inference_latency_p50_ms"], health["inference_latency_p95_ms"]
-    table.add_row("champion", f"{health['champion'] or 'none'} (loaded: {'yes' if health['model_loaded'] else 'no'})")
-    table.add_row("ML", f"{'enabled' if health['ml_enabled'] else 'disabled'}, rollout {health['rollout_percent']:g} %")
-    table.add_row(
-        "last hour", f"{health['attempted']:,} events for ML, of them fallbacks: {_share(health['fallback_rate'])}"
-    )
     if None not in latency:
-        table.add_row("latency", f"p50 {latency[0]:.2f} ms, p95 {latency[1]:.2f} ms inside the INSERT")
-    table.add_row("waiting for bars", f"{health['events_waiting_for_bars']:,} events")
-    console.print(table)
+        rows.append(("latency", f"p50 {latency[0]:.2f} ms, p95 {latency[1]:.2f} ms inside the INSERT"))
+    rows.append(("waiting for bars", f"{health['events_waiting_for_bars'] or 0:,} events"))
+    _print_rows(rows, console)
 
 
-def _share(rate: float | None) -> str:
-    return "none" if rate is None else f"{rate:.1%}"
+def print_counts(found: dict[str, Any], console: Console) -> None:
+    """Print how much there is of everything, and the models."""
+    by = found["predictions_by"]
+    rows = [
+        ("bars", f"{found['bars']:,}"),
+        (
+            "events",
+            f"{found['events']:,}: {found['scored']:,} scored, {found['confirmed']:,} confirmed, "
+            f"{found['labelled']:,} labelled",
+        ),
+        (
+            "predictions",
+            f"{found['predictions']:,}: {by['live']:,} live by ML, {by['rule']:,} live by the rule alone, "
+            f"{by['backfill']:,} backfilled" + (f", {by['external']:,} external" if by["external"] else ""),
+        ),
+    ]
+    for model in found["models"]:
+        roles = f" ({', '.join(model['aliases'])})" if model["aliases"] else ""
+        rows.append(
+            ("model", f"{model['version']}{roles}, {model['algorithm']}, registered {model['created_at'][:16]}")
+        )
+    _print_rows(rows, console)
+
+
+def _print_rows(rows: list[tuple[str, str]], console: Console) -> None:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(min_width=16, no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(Padding(table, (0, 0, 0, 2), expand=False), markup=False)
+
+
+def _attempts(health: dict[str, Any]) -> str:
+    attempted = health["attempted"] or 0
+    if not attempted:
+        return "no live event was for ML to score"
+    said = f"{attempted:,} live event{'s' if attempted > 1 else ''} for ML to score"
+    reasons = ", ".join(
+        f"{reason} {events:,}"
+        for reason, events in sorted((health["fallback_reasons"] or {}).items())
+        if reason not in _DECISIONS
+    )
+    if attempted < FEWEST_ATTEMPTS or health["fallback_rate"] is None:
+        return f"{said}: too few to judge" + (f" ({reasons})" if reasons else "")
+    return f"{said}, fallbacks {health['fallback_rate']:.1%}" + (f" ({reasons})" if reasons else "")

@@ -15,7 +15,7 @@ import psycopg.sql
 import typer
 from numpy.typing import NDArray
 
-from trainer.artefact import ModelArgument, ModelFolder, find_model
+from trainer.artefact import ModelArgument, ModelFolder, find_model, refuse_released
 from trainer.cli import AsJson, DatabaseUrl
 from trainer.compiler import assemble, nodes
 from trainer.database import connect, resolve_url
@@ -68,6 +68,8 @@ def verify(
             raise _Undo
     except _Undo:
         pass
+    except psycopg.errors.InsufficientPrivilege:
+        raise
     except psycopg.Error as error:
         raise UserError(
             f"The compiled model {folder.version} failed in the database: {error.diag.message_primary or error}."
@@ -170,7 +172,11 @@ def command(model: ModelArgument = None, database_url: DatabaseUrl = None, as_js
     from trainer.dataset import load_dataset
 
     folder = find_model(model)
-    with connect(resolve_url(database_url), autocommit=True) as connection, progress_bar("kinds") as progress:
+    refuse_released(folder)
+    with (
+        connect(resolve_url(database_url), autocommit=True) as connection,
+        progress_bar("kinds", "reading events") as progress,
+    ):
         parity = verify(connection, folder, load_dataset(connection).features, progress)
     if as_json:
         typer.echo(json.dumps(parity))
@@ -185,6 +191,6 @@ def describe(figure: dict[str, Any]) -> str:
     """Return the figures of a comparison in a line."""
     equal = figure.get("bit_equal_share", figure.get("bit_equal_values", 0) / max(1, figure.get("values", 1)))
     return (
-        f"{figure['rows']:>6,} rows, {equal:7.2%} bit-equal, largest difference {figure['max_difference']:.1e}, "
-        f"wrong {figure['rows_beyond_tolerance']}"
+        f"{figure['rows']:>6,} rows, {equal:7.2%} bit-equal, off by <= {figure['max_difference']:.1e}, "
+        f"beyond {TOLERANCE:g}: {figure['rows_beyond_tolerance']}"
     )

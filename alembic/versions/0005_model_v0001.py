@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.install_model(
         "v0001",
         score="fce7d7a43d808cb50d2544d3789c25520c272b2fc5090f79f4c785fd0da4dd06",
-        register="e6a3bd57078c35f98e0f59955f79fee87a1ddf49a3ad6177ccc780a265f09d0f",
+        register="699a067f40c6aa05f79e3d1d40af0f096032078fecb7e455364a8c1f728d4a3c",
     )
 
 

@@ -2,15 +2,14 @@
 
 import re
 
-import lightgbm
 import numpy as np
 import pandas as pd
 import pglast
 import pytest
-import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pglast import ast as sql
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
@@ -159,6 +158,21 @@ def multi_output():
 categorical = pd.DataFrame({"a": pd.Categorical(["x", "y", "z"] * 50), "b": X[:, 0]})
 
 
+def stand_in(module, name):
+    """Make a class that looks like that of a library which the tests do not need."""
+
+    class StandIn(ClassifierMixin, BaseEstimator):
+        classes_ = np.array([0, 1])
+        n_features_in_ = 4
+
+        def predict_proba(self, X):
+            return np.full((len(X), 2), 0.5)
+
+    StandIn.__name__ = StandIn.__qualname__ = name
+    StandIn.__module__ = module
+    return StandIn
+
+
 class Derived(LogisticRegression):
     """A subclass may predict otherwise."""
 
@@ -166,8 +180,8 @@ class Derived(LogisticRegression):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: lightgbm.LGBMClassifier(), "LGBMClassifier is not supported"),
-        (lambda: xgboost.XGBClassifier(), "XGBClassifier is not supported"),
+        (lambda: stand_in("lightgbm.sklearn", "LGBMClassifier")(), "LGBMClassifier is not supported"),
+        (lambda: stand_in("xgboost.sklearn", "XGBClassifier")(), "XGBClassifier is not supported"),
         (lambda: CalibratedClassifierCV(TREE), "CalibratedClassifierCV is not supported"),
         (lambda: GaussianNB().fit(X, Y), "GaussianNB is not supported; supported are ARDRegression"),
         (lambda: LinearSVC().fit(X, Y), "LinearSVC is not supported"),

@@ -147,6 +147,17 @@ def test_a_file_that_is_no_bars_file(db: psycopg.Connection[Any], tmp_path: Path
     assert stored(db) == []
 
 
+def test_a_name_that_promises_gzip(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"bars\.csv\.gz is not a gzip file"):
+        read_bars(write(tmp_path, HEADER, GOOD, name="bars.csv.gz"))
+
+
+@pytest.mark.parametrize("option", ["symbol", "timeframe"])
+def test_an_option_never_hides_a_column(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UserError, match=f"has a column {option} of its own: leave out --{option}"):
+        read_bars(write(tmp_path, HEADER, GOOD), **{option: "1d"})
+
+
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.csv does not exist"):
         read_bars(tmp_path / "nowhere.csv")
@@ -158,7 +169,7 @@ def test_each_file_is_a_committed_transaction(db: psycopg.Connection[Any], db_ur
     good = write(tmp_path, HEADER, GOOD, name="good.csv")
     bad = write(tmp_path, HEADER, GOOD.replace("A", "B", 1), "B,1d,oops,10,12,9,11,100", name="bad.csv")
     with psycopg.connect(db_url) as connection:
-        with pytest.raises(UserError, match=r"bad\.csv, line 3"):
+        with pytest.raises(UserError, match=r"bad\.csv, line 3.*; loaded before it: good\.csv\.$"):
             load_bars(connection, [good, bad])
         assert [row[0] for row in stored(db)] == ["A"]
 

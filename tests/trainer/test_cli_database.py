@@ -227,4 +227,25 @@ def test_ctrl_c_is_130_without_a_traceback(home: Path) -> None:
         cwd=Path(cli.__file__).parents[1],
     )
     assert done.returncode == 128 + signal.SIGINT
-    assert "Traceback" not in done.stderr
+    assert done.stderr == "Interrupted; run it again, it goes on where it stopped.\n"
+
+
+def test_a_closed_pipe_is_said() -> None:
+    code = "import os, sys, trainer.server as server\n"
+    code += "from trainer.progress import output\n"
+    code += "server.EmbeddedServer.start = lambda self: [output().print('x' * 999) for _ in range(999)]\n"
+    code += "from trainer.cli import main; main(['db', 'start'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(cli.__file__).parents[1],
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        process.wait(60)
+    assert process.returncode == 141
+    assert said.startswith("Nobody reads the output any more") and said.count("\n") == 1

@@ -28,6 +28,7 @@ from trainer.fit import (
     choose_calibrator,
     choose_champion,
     fit,
+    fit_command,
     golden_rows,
     save,
     train,
@@ -279,6 +280,27 @@ def test_golden_rows_are_what_the_model_says(candidate: Candidate) -> None:
     assert missing[-1] == inputs.shape[1]
     assert (missing > 0).sum() >= 5
     assert (missing == 0).sum() >= 10
+
+
+def test_fit_command_tries_the_models_folder_first(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").touch()
+    monkeypatch.setenv("PATTERN_CONFIDENCE_HOME", str(tmp_path))
+    # There is nothing to train on, but that would be said later.
+    with pytest.raises(UserError, match=r"Models are kept in .*models is not a folder"):
+        fit_command(database_url=db_url)
+
+
+def test_fit_command_says_too_few(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATTERN_CONFIDENCE_HOME", str(tmp_path))
+    monkeypatch.setattr("trainer.fit.load_dataset", lambda *_, **__: make_dataset(150, symbols=1))
+    fit_command(database_url=db_url)
+    said = capsys.readouterr().out
+    assert "held out: AUC too few to judge" in said
+    assert ", not calibrated (identity)" in said
 
 
 def test_a_feature_without_any_value_is_accepted() -> None:

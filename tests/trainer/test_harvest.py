@@ -150,8 +150,10 @@ def test_filters(db: psycopg.Connection[Any], tmp_path: Path) -> None:
     assert recent == {key: score for key, score in whole.items() if key[0] >= since}
     early = _harvested(db, warm_up=0)
     assert len(early) > 1.5 * len(whole)
-    with pytest.raises(UserError, match="no bars to harvest"):
+    with pytest.raises(UserError, match=r"no bars to harvest for timeframe 1h: loaded are IBM 1d, MSFT 1d\."):
         harvest(db, timeframes=["1h"])
+    with pytest.raises(UserError, match="no bars to harvest for symbol NOPE: loaded are IBM 1d"):
+        harvest(db, symbols=["IBM", "NOPE"])
     with pytest.raises(UserError, match="warm_up is -1"):
         harvest(db, warm_up=-1)
 

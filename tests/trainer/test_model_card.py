@@ -9,9 +9,9 @@ import pytest
 from synthetic_events import make_dataset
 
 from trainer.errors import UserError
-from trainer.evaluate import evaluate_folder
+from trainer.evaluate import ABOVE, NOT_SHOWN, evaluate_folder
 from trainer.fit import CANDIDATES, FitConfig, fit, save
-from trainer.model_card import REQUIRED, hash_of_names, validate_card, write_card
+from trainer.model_card import LIMITATIONS, REQUIRED, build_card, hash_of_names, validate_card, write_card
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,30 @@ def test_card_says_everything(folder: Path, card: dict[str, Any]) -> None:
     assert len(card["golden_rows"]) == 20
     assert "one standard error" in card["champion_rule"]
     assert {row["name"] for row in card["candidates"]} == {candidate.name for candidate in CANDIDATES[:2]}
+
+
+def test_limitations_are_computed(folder: Path, card: dict[str, Any]) -> None:
+    evaluation, description = (json.loads((folder / f"{name}.json").read_text()) for name in ("evaluation", "dataset"))
+    assert card["limitations"][: len(LIMITATIONS)] == list(LIMITATIONS)
+    assert "identity, that is, none" in card["limitations"][len(LIMITATIONS)]
+    for words in ("volatility", "direction"):
+        assert words not in " ".join(LIMITATIONS)
+
+    holdout = evaluation["holdout"]
+    holdout["auc_direction_sign"]["verdict"] = NOT_SHOWN
+    for figure in (*holdout["auc_above"].values(), holdout["auc_win_vs_loss"], holdout["auc"]["calibrated"]):
+        figure["verdict"] = ABOVE
+    for found in holdout["by_direction"].values():
+        found["auc"]["verdict"] = ABOVE
+    for name in ("brier", "log_loss"):
+        holdout[f"{name}_skill_own_base_rate"]["verdict"] = ABOVE
+    assert len(build_card(description, evaluation)["limitations"]) == len(LIMITATIONS) + 1
+    holdout["auc_above"]["volatility"] = {"value": 0.01, "low": -0.02, "high": 0.04, "verdict": NOT_SHOWN}
+    holdout["auc_win_vs_loss"] = {"value": 0.51, "low": 0.47, "high": 0.55, "verdict": NOT_SHOWN}
+    said = build_card(description, evaluation)["limitations"][len(LIMITATIONS) + 1 :]
+    assert len(said) == 2
+    assert "0.510 [0.470, 0.550]: not shown to tell which barrier comes first" in said[0]
+    assert "not shown to be above that of volatility alone (+0.010 [-0.020, 0.040])" in said[1]
 
 
 @pytest.mark.parametrize("name", sorted(REQUIRED))

@@ -4,8 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pandas as pd
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from support import add_bars, insert_event, value
 
 from trainer.cli import main
 from trainer.resources import sample_bars
@@ -74,3 +78,58 @@ def test_wrong_parameters_are_a_sentence(run: Any) -> None:
     assert run("label", "--label", "TB2", "--horizon", "5")[0] == 1
     assert "run `trainer harvest` and `trainer label` first" in run("fit")[2]
     assert run("evaluate")[2].endswith("run `trainer fit` first.\n")
+
+
+def test_backfill_says_what_is_left(run: Any, db: psycopg.Connection[Any]) -> None:
+    add_bars(db)
+    for _ in range(3):
+        insert_event(db)
+    code, _, said = run("backfill")
+    assert code == 1
+    assert said == ("trainer: ML is off in this database: run SELECT ml.enable('why') in psql, or use --dry-run.\n")
+    champion = value(db, "SELECT version FROM ml_aliases WHERE alias = 'champion'")
+    assert run("backfill", "--dry-run")[1] == f"3 events would be scored with {champion}; 3 are unscored now\n"
+    found = json.loads(run("backfill", "--dry-run", "--json")[1])
+    assert found["would_score"] == 3
+    assert "scored" not in found
+    db.execute("SELECT ml.enable('test')")
+    assert run("backfill", "--limit", "2")[1] == f"2 events scored with {champion}; 1 are still unscored\n"
+    assert run("backfill", "--limit", "0")[0] == 2
+    assert json.loads(run("backfill", "--json")[1])["scored"] == 1
+
+
+def test_a_released_model_is_final(run: Any) -> None:
+    for verb in ("compile", "verify"):
+        code, _, said = run(verb, "v0001")
+        assert code == 1
+        assert said.startswith("trainer: v0001 is a released model: its SQL is final")
+
+
+def test_compile_says_what_is_no_model(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "model.joblib"
+    file.write_text("{}")
+    code, _, said = run("compile", str(file), "--function", "f")
+    assert code == 1
+    assert "cannot be loaded as a joblib file" in said
+    joblib.dump({"model": 1}, file)
+    assert "dict is not a model" in run("compile", str(file), "--function", "f")[2]
+    assert "There is no file" in run("compile", str(tmp_path / "none"), "--function", "f")[2]
+
+
+@pytest.mark.parametrize("verb", ["load-bars", "harvest", "label", "backfill", "status", "fit", "promote", "rollback"])
+def test_a_missing_right_is_a_sentence(
+    run: Any, db: psycopg.Connection[Any], db_url: str, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    add_bars(db, count=3)
+    role = f"guest_{value(db, 'SELECT pg_backend_pid()')}"
+    db.execute(f"CREATE ROLE {role}")
+    try:
+        monkeypatch.setenv("DATABASE_URL", make_conninfo(db_url, options=f"-c role={role}"))
+        arguments = [str(sample_bars()[0])] if verb == "load-bars" else ["v0001"] if verb == "promote" else []
+        code, _, said = run(verb, *arguments)
+        assert code == 1
+        assert said.startswith("trainer: This role has no right to use ")
+        assert said.count("\n") == 1
+        assert "owns the tables" in said
+    finally:
+        db.execute(f"DROP ROLE {role}")

@@ -6,6 +6,15 @@ SELECT jsonb_build_object(
     'labelled', (SELECT count(*) FROM public.pattern_events WHERE outcome_label IS NOT NULL),
     'confirmed', (SELECT count(*) FROM public.confirmed_patterns),
     'predictions', (SELECT count(*) FROM public.ml_predictions),
+    'predictions_by', (
+        SELECT jsonb_build_object(
+            'live', count(*) FILTER (WHERE p.role <> 'rule' AND p.source IN ('insert', 'update')),
+            'rule', count(*) FILTER (WHERE p.role = 'rule' AND p.source IN ('insert', 'update')),
+            'backfill', count(*) FILTER (WHERE p.source = 'backfill'),
+            'external', count(*) FILTER (WHERE p.source = 'external')
+        )
+        FROM public.ml_predictions AS p
+    ),
     'models', coalesce((
         SELECT jsonb_agg(
             jsonb_build_object(

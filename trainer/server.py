@@ -391,6 +391,12 @@ class Cluster:
     def make_binaries_usable(self, cache: Path) -> None:
         """As root, use a copy of the programs when the account cannot reach them where they are."""
         if self.account is not None and not self.binaries.usable_by(self.account):
+            if re.search(r'["$`\\]', str(cache)):
+                # initdb calls postgres through a shell, with its own path in double quotes.
+                raise UserError(
+                    f"PostgreSQL's programs cannot run below {cache}, whose name holds one of \" $ ` \\: "
+                    f"set {HOME_VARIABLE} to another folder."
+                )
             _make_folder(cache, 0o755)
             self.binaries = self.binaries.copy_to(cache)
 

@@ -294,6 +294,11 @@ def test_four_starters_on_a_fresh_folder(person: Person) -> None:
 @pytest.mark.parametrize("name", ["a folder with $HOME, \"quotes\" and 'more' & so on", "long" * 40])
 def test_awkward_home_folders(newcomer: Person, name: str) -> None:
     newcomer.home = newcomer.folder / name
+    account = None if newcomer.identity else server_account()
+    if account is not None and not find_binaries().usable_by(account) and '"' in name:
+        # The programs would have to be copied below that folder, where initdb cannot call them.
+        assert "set PATTERN_CONFIDENCE_HOME to another folder" in newcomer.trainer("db", "url").stderr
+        return
     url = newcomer.url()
     assert newcomer.query(url, "SHOW data_directory") == str(newcomer.data)
     socket = Path(newcomer.query(url, "SHOW unix_socket_directories").strip('"'))

@@ -15,6 +15,7 @@ transaction where one is meant.
 
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 from pytest_postgresql import factories
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C even in the background of a shell, where it is ignored: tests interrupt programs that inherit it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def build_url(host: str, port: int, user: str, dbname: str, password: str | None = None) -> str:

@@ -7,6 +7,7 @@ DECLARE
     v_table regclass := to_regclass('public.pattern_events');
     v_problems text[] := '{}';
     v_column record;
+    v_refuses boolean;
 BEGIN
     IF v_table IS NULL THEN
         CREATE TABLE public.pattern_events (
@@ -92,12 +93,50 @@ BEGIN
         SELECT k.conname, a.attname
         FROM pg_catalog.pg_constraint AS k
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
-        WHERE k.conrelid = v_table AND k.contype = 'f' AND a.attname IN ('prediction_class', 'model_version')
+        WHERE k.conrelid = v_table AND k.contype IN ('f', 'u', 'x') AND a.attname IN (
+            'ml_features', 'ml_confidence_raw', 'ml_confidence', 'blended_confidence', 'prediction_class',
+            'model_version', 'ml_metadata'
+        )
     LOOP
         v_problems := v_problems || format(
-            'its foreign key %s would refuse our values of %s: drop it',
+            'its constraint %s would refuse our values of %s: drop it',
             quote_ident(v_column.conname), quote_ident(v_column.attname));
     END LOOP;
+
+    -- A CHECK on result columns is tried on what they will hold: no score, the ends of the range, the middle.
+    IF v_problems = '{}' THEN
+        FOR v_column IN
+            SELECT k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression
+            FROM pg_catalog.pg_constraint AS k
+            WHERE k.conrelid = v_table AND k.contype = 'c' AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_attribute AS a
+                WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND a.attname NOT IN (
+                    'ml_features', 'ml_confidence_raw', 'ml_confidence', 'blended_confidence', 'prediction_class',
+                    'model_version', 'ml_metadata'
+                )
+            )
+        LOOP
+            EXECUTE format(
+                $check$
+                SELECT NOT bool_and((%s) IS NOT FALSE)
+                FROM (VALUES
+                    (NULL::double precision, NULL, NULL, NULL::jsonb), (0, 'win', 'v0001', '{}'),
+                    (0.5, 'rest', 'local-01234567', '{}'), (1, 'win', 'v0002', '{}')
+                ) AS sample (score, class, version, features)
+                CROSS JOIN LATERAL (
+                    SELECT
+                        score AS ml_confidence_raw, score AS ml_confidence, score AS blended_confidence,
+                        class AS prediction_class, version AS model_version, features AS ml_features,
+                        jsonb_build_object('scoring', '{}'::jsonb) AS ml_metadata
+                ) AS pattern_events
+                $check$, v_column.expression
+            ) INTO v_refuses;
+            IF v_refuses THEN
+                v_problems := v_problems || format(
+                    'its constraint %s would refuse our results: drop it', quote_ident(v_column.conname));
+            END IF;
+        END LOOP;
+    END IF;
 
     FOR v_column IN
         SELECT t.tgname FROM pg_catalog.pg_trigger AS t

@@ -20,6 +20,8 @@ DECLARE
     v_rule_valid boolean := coalesce(NEW.rule_confidence BETWEEN 0 AND 1, false);
     v_is_update boolean := TG_OP = 'UPDATE';
     v_stored jsonb;
+    v_has_score boolean := false;
+    v_is_ours boolean := false;
     v_keeps_score boolean := false;
     v_derived jsonb := '[]'::jsonb;
     v_given ml.event_inputs;
@@ -34,12 +36,29 @@ DECLARE
     v_sqlstate text;
     v_record jsonb;
 BEGIN
+    IF v_is_update THEN
+        v_stored := OLD.ml_metadata -> 'scoring';
+        v_has_score := OLD.ml_confidence IS NOT NULL OR OLD.model_version IS NOT NULL;
+        -- An adopted row may hold the score of an earlier system, which no record of ours stands for.
+        v_is_ours := v_stored ? 'event_id'
+            AND (NOT v_has_score OR coalesce(v_stored ->> 'attempted_version' = OLD.model_version, false));
+        v_is_ours := coalesce(v_is_ours, false);
+        -- Nothing that features depend on has changed: the score that was acted on stays, whichever model is live by
+        -- now and whether ML is enabled or not; a changed rule confidence is blended with it.
+        v_keeps_score := v_has_score
+            AND ROW(NEW.id, NEW.symbol, NEW.timeframe, NEW.pattern_type, NEW.direction, NEW.detected_at,
+                NEW.start_at, NEW.entry_price, NEW.target_price, NEW.stop_price, NEW.support, NEW.resistance)
+            IS NOT DISTINCT FROM
+            ROW(OLD.id, OLD.symbol, OLD.timeframe, OLD.pattern_type, OLD.direction, OLD.detected_at,
+                OLD.start_at, OLD.entry_price, OLD.target_price, OLD.stop_price, OLD.support, OLD.resistance);
+        IF v_keeps_score AND NOT v_is_ours THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+
     -- The user's statement must not fail because of anything in this block. It only reads: a subtransaction that
     -- writes nothing takes no transaction id, and WHEN OTHERS leaves statement_timeout to the user.
     BEGIN
-        IF v_is_update THEN
-            v_stored := OLD.ml_metadata -> 'scoring';
-        END IF;
         IF NEW.ml_metadata #>> '{scoring,event_id}' = NEW.id::text
             AND NEW.ml_metadata #>> '{scoring,prediction_id}' IS DISTINCT FROM v_stored ->> 'prediction_id'
             AND ml.brings_own_score(v_is_update)
@@ -47,27 +66,33 @@ BEGIN
             RETURN NEW;
         END IF;
 
-        SELECT * INTO v_context FROM ml.scoring_context;
-
-        IF v_is_update AND ROW(NEW.id, NEW.symbol, NEW.timeframe, NEW.pattern_type, NEW.direction, NEW.detected_at,
-                NEW.start_at, NEW.entry_price, NEW.target_price, NEW.stop_price, NEW.support, NEW.resistance)
-            IS NOT DISTINCT FROM
-            ROW(OLD.id, OLD.symbol, OLD.timeframe, OLD.pattern_type, OLD.direction, OLD.detected_at,
-                OLD.start_at, OLD.entry_price, OLD.target_price, OLD.stop_price, OLD.support, OLD.resistance)
-        THEN
-            -- Nothing that features depend on has changed, so the score that was acted on stays, whichever model is
-            -- live by now and whether ML is enabled or not; a changed rule confidence is blended with it.
-            v_keeps_score := OLD.ml_confidence IS NOT NULL AND OLD.model_version IS NOT NULL;
+        -- One row of a statement has waited for a lock of ours; the others do not wait as well.
+        IF current_setting('ml.lock_wait_in', true) = statement_timestamp()::text THEN
+            RAISE EXCEPTION USING ERRCODE = 'lock_not_available';
         END IF;
 
         IF v_keeps_score THEN
             v_cache_hit := true;
             v_attempted := true;
+            NEW.ml_features := OLD.ml_features;
+            NEW.ml_confidence_raw := OLD.ml_confidence_raw;
+            NEW.ml_confidence := OLD.ml_confidence;
+            NEW.prediction_class := OLD.prediction_class;
+            NEW.model_version := OLD.model_version;
+            NEW.blended_confidence := OLD.blended_confidence;
             IF NEW.rule_confidence IS DISTINCT FROM OLD.rule_confidence THEN
-                NEW.blended_confidence := CASE WHEN v_rule_valid THEN ml.blend_confidence(
-                    NEW.ml_confidence, NEW.rule_confidence, v_context.ml_weight, v_context.rule_weight) END;
+                SELECT * INTO v_context FROM ml.scoring_context;
+                IF v_context.ml_weight IS NOT NULL THEN
+                    NEW.blended_confidence := CASE WHEN v_rule_valid THEN ml.blend_confidence(
+                        NEW.ml_confidence, NEW.rule_confidence, v_context.ml_weight, v_context.rule_weight) END;
+                END IF;
             END IF;
         ELSE
+            SELECT * INTO v_context FROM ml.scoring_context;
+            IF v_has_score AND NOT v_is_ours AND NOT coalesce(v_context.enabled, false) THEN
+                RETURN NEW;
+            END IF;
+
             -- What an earlier scoring derived is derived again, unless this UPDATE has set it.
             IF v_is_update THEN
                 v_derived := coalesce(v_stored -> 'derived', '[]');
@@ -143,7 +168,12 @@ BEGIN
             END IF;
         END IF;
     EXCEPTION WHEN OTHERS THEN
-        v_keeps_score := false;
+        IF SQLSTATE = '55P03' THEN
+            PERFORM set_config('ml.lock_wait_in', statement_timestamp()::text, true);
+        END IF;
+        IF v_has_score AND NOT v_is_ours THEN
+            RETURN NEW;
+        END IF;
         v_score := NULL;
         v_features := NULL;
         v_feature_hash := NULL;
@@ -155,7 +185,7 @@ BEGIN
 
     -- From here on only built-in functions: nothing that could have been dropped, revoked or replaced.
     IF v_keeps_score THEN
-        v_record := CASE WHEN jsonb_typeof(v_stored) = 'object' THEN v_stored ELSE '{}'::jsonb END;
+        v_record := v_stored;
     ELSE
         IF v_derived ? 'direction' THEN
             NEW.direction := (v_event.inputs).direction;
@@ -176,19 +206,16 @@ BEGIN
             NEW.resistance := (v_event.inputs).resistance;
         END IF;
 
-        -- An adopted row that we have never scored keeps what the user has put there for as long as ML is not asked.
-        IF v_attempted OR NOT v_is_update OR v_stored IS NOT NULL THEN
-            NEW.ml_features := v_features;
-            NEW.ml_confidence_raw := v_score.ml_confidence_raw;
-            NEW.ml_confidence := v_score.ml_confidence;
-            NEW.prediction_class := v_score.prediction_class;
-            NEW.model_version := CASE WHEN v_score.ml_confidence IS NOT NULL THEN v_context.model_version END;
-            NEW.blended_confidence := CASE
-                WHEN NOT v_rule_valid THEN NULL
-                WHEN v_score.ml_confidence IS NULL THEN NEW.rule_confidence
-                ELSE v_score.blended_confidence
-            END;
-        END IF;
+        NEW.ml_features := v_features;
+        NEW.ml_confidence_raw := v_score.ml_confidence_raw;
+        NEW.ml_confidence := v_score.ml_confidence;
+        NEW.prediction_class := v_score.prediction_class;
+        NEW.model_version := CASE WHEN v_score.ml_confidence IS NOT NULL THEN v_context.model_version END;
+        NEW.blended_confidence := CASE
+            WHEN NOT v_rule_valid THEN NULL
+            WHEN v_score.ml_confidence IS NULL THEN NEW.rule_confidence
+            ELSE v_score.blended_confidence
+        END;
         v_record := jsonb_build_object(
             'event_id', NEW.id,
             'role', CASE WHEN v_attempted THEN 'champion' ELSE 'rule' END,
@@ -205,8 +232,8 @@ BEGIN
         'scored_at', v_started,
         'source', CASE WHEN v_is_update THEN 'update' ELSE 'insert' END,
         'cache_hit', v_cache_hit,
-        'ml_weight', v_context.ml_weight,
-        'rule_weight', v_context.rule_weight,
+        'ml_weight', coalesce(to_jsonb(v_context.ml_weight), v_stored -> 'ml_weight'),
+        'rule_weight', coalesce(to_jsonb(v_context.rule_weight), v_stored -> 'rule_weight'),
         'fallback_reason', CASE WHEN v_rule_valid THEN v_reason ELSE 'rule_confidence_invalid' END,
         'error_sqlstate', v_sqlstate,
         'latency_us', least(extract(epoch FROM clock_timestamp() - v_started) * 1000000, 2147483647)::integer

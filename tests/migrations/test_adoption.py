@@ -93,8 +93,14 @@ def test_later_columns_of_the_user_survive_a_downgrade(empty_db, upgrade, downgr
             "column stop_price is generated",
         ),
         (
+            "ALTER TABLE pattern_events ADD blended_confidence float8 CHECK (blended_confidence IS NULL OR"
+            " blended_confidence < 0.2)",
+            "constraint pattern_events_blended_confidence_check would refuse our results",
+        ),
+        ("ALTER TABLE pattern_events ADD UNIQUE (ml_confidence)", "constraint pattern_events_ml_confidence_key would"),
+        (
             "CREATE TABLE models (v text PRIMARY KEY); ALTER TABLE pattern_events ADD model_version text REFERENCES models",
-            "foreign key pattern_events_model_version_fkey would refuse",
+            "constraint pattern_events_model_version_fkey would refuse",
         ),
         (
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
@@ -159,10 +165,23 @@ def test_scores_of_an_earlier_system_stay_until_ml_is_asked(empty_db, upgrade):
         "UPDATE pattern_events SET ml_confidence = 0.9, model_version = 'legacy-7', blended_confidence = 0.83"
     )
     upgrade()
-    empty_db.execute("UPDATE pattern_events SET entry_price = 111, timeframe = '1h'")
+    for change in ("entry_price = 111", "timeframe = '1h'", "rule_confidence = 0.8", "symbol = 'B'", "symbol = 'C'"):
+        empty_db.execute(f"UPDATE pattern_events SET {change}")
     assert rows(empty_db, "SELECT DISTINCT ml_confidence, model_version, blended_confidence FROM pattern_events") == [
         {"ml_confidence": 0.9, "model_version": "legacy-7", "blended_confidence": 0.83}
     ]
+
+
+def test_scores_of_an_earlier_system_give_way_once_ml_is_asked(empty_db, upgrade):
+    empty_db.execute(USERS_TABLE)
+    empty_db.execute("UPDATE pattern_events SET ml_confidence = 0.9 WHERE symbol IS NOT NULL")
+    upgrade()
+    add_bars(empty_db)
+    go_live(empty_db)
+    empty_db.execute("UPDATE pattern_events SET rule_confidence = 0.7 WHERE desk = 'paris'")
+    assert value(empty_db, "SELECT count(*) FROM pattern_events WHERE ml_confidence = 0.9") == 50
+    empty_db.execute("UPDATE pattern_events SET pattern_type = 'bullish_engulfing' WHERE desk = 'paris'")
+    assert value(empty_db, "SELECT count(*) FROM pattern_events WHERE model_version = 'toy'") == 50
 
 
 def test_all_problems_are_said_at_once(empty_db, upgrade):

@@ -569,3 +569,46 @@ def test_nothing_that_can_break_lies_outside_the_block(db):
         assert insert_event(db)["rule_confidence"] == RULE
         db.execute("UPDATE pattern_events SET symbol = symbol WHERE id = %s", (stored["id"],))
         db.execute(f"ALTER FUNCTION ml.renamed RENAME TO {name}")
+
+
+def test_an_error_does_not_cost_a_stored_score(db, db_url):
+    add_bars(db)
+    go_live(db)
+    stored = insert_event(db)
+    with psycopg.connect(db_url) as other:
+        other.execute("LOCK TABLE ml_settings IN ACCESS EXCLUSIVE MODE")
+        db.execute("UPDATE pattern_events SET rule_confidence = 0.5")
+        other.rollback()
+    after = event(db, stored["id"])
+    assert (after["ml_confidence"], after["model_version"]) == (PROBABILITY, "toy")
+    assert after["ml_metadata"]["scoring"]["error_sqlstate"] == "55P03"
+    db.execute("ALTER FUNCTION ml.blend_confidence RENAME TO renamed")
+    db.execute("UPDATE pattern_events SET rule_confidence = 0.6")
+    assert event(db, stored["id"])["ml_confidence"] == PROBABILITY
+
+
+def test_a_statement_waits_once_however_many_rows_it_has(db, db_url):
+    add_bars(db)
+    go_live(db)
+    insert_event(db)
+    with psycopg.connect(db_url) as other:
+        other.execute("LOCK TABLE ml_settings IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        db.execute(
+            "INSERT INTO pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence)"
+            " SELECT 'TEST', '1d', 'hammer', %s, 0.5 FROM generate_series(1, 200)",
+            (START + timedelta(days=290),),
+        )
+        assert time.monotonic() - started < 3
+        other.rollback()
+    assert value(db, "SELECT count(*) FROM ml_predictions WHERE error_sqlstate = '55P03'") == 200
+    assert insert_event(db)["model_version"] == "toy"
+
+
+def test_an_update_that_names_an_input_cannot_bring_results(db):
+    add_bars(db)
+    go_live(db)
+    stored = insert_event(db)
+    db.execute("UPDATE pattern_events SET ml_confidence = 0.98, blended_confidence = 0.98, symbol = symbol")
+    after = event(db, stored["id"])
+    assert (after["ml_confidence"], after["blended_confidence"]) == (PROBABILITY, stored["blended_confidence"])

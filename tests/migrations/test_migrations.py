@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from catalog import fingerprint
 from support import add_bars, champion, go_live, insert_event, one, rows, value
 
+from trainer.compiler import runtime_sql
 from trainer.migrations import alembic_config
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,13 @@ def test_every_head_file_is_frozen():
         [sys.executable, "alembic/freeze.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, ""), f"freeze these under a new revision:\n{done.stdout}"
+
+
+def test_the_installed_helpers_are_those_of_the_compiler():
+    installed = (ROOT / "sql/scoring/compiler_runtime.sql").read_text()
+    header, _, helpers = installed.partition("\n\n")
+    assert helpers == runtime_sql("ml"), "write runtime_sql('ml') below the header and freeze it under a new revision"
+    assert header.startswith("-- ")
 
 
 def test_the_table_of_contents_names_every_file():

@@ -165,6 +165,8 @@ BEGIN
     IF EXISTS (SELECT FROM ml.owned_objects WHERE kind = 'table' AND name = 'pattern_events') THEN
         COMMENT ON TABLE public.pattern_events IS
             'Detected chart patterns: created here, or adopted when the user already has the table.';
+        COMMENT ON COLUMN public.pattern_events.detected_at IS
+            'Names the last bar used: the bar that opens at this time, else the last one that has ended by it.';
     END IF;
     FOR v_comment IN
         SELECT c.name, c.text

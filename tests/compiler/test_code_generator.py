@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from trainer.compiler import UnsupportedModelError
 from trainer.compiler.code_generator import (
     CodeGenerator,
+    Parameter,
+    function_name_with,
     function_statements,
     quote_function_name,
     quote_identifier,
@@ -106,7 +108,17 @@ def test_text_is_one_string(text):
 
 
 def test_body_cannot_end_its_own_quotes():
-    text = function_statements('"f"', "p", "BEGIN -- $function$ $function_$\nEND", "", False)
+    parameters = [Parameter("p", "double precision[]")]
+    text = function_statements('"f"', parameters, "plpgsql", "SAFE", "BEGIN -- $function$ $function_$\nEND", "", False)
     create, comment = pglast.parse_sql(text)
     assert "$function_$\nEND" in create.stmt.options[-1].arg[0].sval
     assert comment.stmt.comment == ""
+
+
+def test_derived_names_fit_and_do_not_meet():
+    assert function_name_with("a.b", "_case") == "a.b_case"
+    long = ["x" * 60 + end for end in ("abc", "abd")]
+    derived = [function_name_with(f"s.{name}", "_columns") for name in long]
+    assert len(set(derived)) == 2
+    assert all(len(name.removeprefix("s.")) <= 63 and name.endswith("_columns") for name in derived)
+    assert len(function_name_with("é" * 31, "_columns").encode()) <= 63

@@ -105,7 +105,8 @@ def test_hostile_labels_and_names(name):
     text = export_to_postgres(model, f"s.{name.replace('.', '')}", runtime_schema=name)
     comment = assert_is_one_function(text, ["s", name])
     assert comment.comment.startswith("DecisionTreeClassifier: probabilities of the classes")
-    assert name not in export_to_postgres(model, "score").split("COMMENT ON")[0]
+    code = [line for line in export_to_postgres(model, "score").splitlines() if not line.startswith("--")]
+    assert name not in "\n".join(code).split("COMMENT ON")[0]
     assert isinstance(statements(runtime_sql(name))[0], sql.CreateSchemaStmt)
 
 
@@ -180,8 +181,7 @@ class Derived(LogisticRegression):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: stand_in("lightgbm.sklearn", "LGBMClassifier")(), "LGBMClassifier is not supported"),
-        (lambda: stand_in("xgboost.sklearn", "XGBClassifier")(), "XGBClassifier is not supported"),
+        (lambda: stand_in("catboost.core", "CatBoostClassifier")(), "CatBoostClassifier is not supported"),
         (lambda: CalibratedClassifierCV(TREE), "CalibratedClassifierCV is not supported"),
         (lambda: GaussianNB().fit(X, Y), "GaussianNB is not supported; supported are ARDRegression"),
         (lambda: LinearSVC().fit(X, Y), "LinearSVC is not supported"),
@@ -245,7 +245,7 @@ def test_too_many_features():
     with pytest.raises(UnsupportedModelError, match="1,601 features and the compiler stops at 1,600"):
         export_to_postgres(LinearRegression().fit(wide, wide[:, 0]), "score")
     model = LinearRegression().fit(wide[:, :1600], wide[:, 0])
-    assert compile_model(model, "score").report.sql_bytes < 60_000
+    assert compile_model(model, "score").report.sql_bytes < 80_000
 
 
 @pytest.mark.parametrize(

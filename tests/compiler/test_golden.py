@@ -10,7 +10,7 @@ from m2cgen import ast
 
 from trainer.compiler import nodes
 from trainer.compiler.assemblers.base import binary_probabilities
-from trainer.compiler.interpreter import PlpgsqlInterpreter
+from trainer.compiler.forms.walk import WalkInterpreter
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -88,7 +88,7 @@ EXPRESSIONS = {
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_text(name):
-    body = PlpgsqlInterpreter().interpret(EXPRESSIONS[name]())
+    body = WalkInterpreter().interpret(EXPRESSIONS[name]())
     text = (
         f"CREATE FUNCTION {name}(p_features double precision[]) RETURNS double precision[]\n"
         f"LANGUAGE plpgsql AS $function${body}$function$;\n"
@@ -105,6 +105,6 @@ def test_no_golden_file_is_left_over():
 
 
 def test_helpers_are_reported():
-    interpreter = PlpgsqlInterpreter("x")
+    interpreter = WalkInterpreter("x")
     assert '"x".softmax(' in interpreter.interpret(EXPRESSIONS["linear_indicator"]())
     assert interpreter.helpers == {"check_features", "softmax"}

@@ -5,17 +5,21 @@ from typing import Any
 import numpy as np
 
 from trainer.compiler import assemble, nodes
+from trainer.compiler.folding import fold
 
 DECIMALS = np.array([0.1, 0.2, 0.3, 0.7, 1.1, 2.675, 1e-5, 123456.789, 16777217.0, -0.1, -2.675])
 
 
 def tree_thresholds(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the feature and the threshold of every split, as compiled."""
-    trees = [tree for node in nodes.walk(assemble(model)) if isinstance(node, nodes.TreeExpr) for tree in node.trees]
-    return (
-        np.concatenate([tree.feature for tree in trees]),
-        np.concatenate([tree.threshold for tree in trees]),
-    )
+    """Return the feature and the threshold of every split, as compiled; of a split on a set, all its breakpoints."""
+    features, thresholds = [], []
+    for node in nodes.walk(fold(assemble(model))):
+        for tree in node.trees if isinstance(node, nodes.TreeExpr) else ():
+            for split, feature in enumerate(tree.feature):
+                points = tree.breakpoints.get(split, tree.threshold[split : split + 1])
+                features += [feature] * len(points)
+                thresholds += points.tolist()
+    return np.array(features, dtype=int), np.array(thresholds)
 
 
 def library_thresholds(model: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,11 @@ keyword: the text means the same whatever the caller's search_path. Every litera
 would be numeric.
 """
 
+import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from trainer.compiler.errors import UnsupportedModelError
@@ -14,6 +17,8 @@ from trainer.compiler.limits import MAXIMUM_IDENTIFIER_BYTES
 
 FLOAT = "double precision"
 FLOATS = "double precision[]"
+SINGLE = "real"
+SINGLES = "real[]"
 INTEGER = "integer"
 INTEGERS = "integer[]"
 
@@ -60,13 +65,28 @@ class CodeGenerator:
 
     # Expressions
 
-    def number(self, value: float) -> str:
-        """Give the shortest literal that is read back as the same double precision value."""
-        return f"'{_float_text(value)}'::{FLOAT}"
+    def number(self, value: float, *, single: bool = False) -> str:
+        """Give the shortest literal that is read back as the same double precision value.
 
-    def numbers(self, values: Iterable[float], lower: int | None = None) -> str:
+        With ``single`` it is a real, which the value must fit exactly.
+        """
+        return f"'{_float_text(value)}'::{SINGLE if single else FLOAT}"
+
+    def untyped_number(self, value: float) -> str:
+        """Give a literal that takes its type from the other operand or from the other branches of a CASE."""
+        return f"'{_float_text(value)}'"
+
+    def numbers(self, values: Iterable[float], lower: int | None = None, *, single: bool = False) -> str:
         """Give an array literal of numbers; ``lower`` is its first subscript where that is not 1."""
-        return self._array_literal([_float_text(value) for value in values], FLOATS, lower)
+        return self._array_literal([_float_text(value) for value in values], SINGLES if single else FLOATS, lower)
+
+    def numbers_or_null(self, values: Iterable[float]) -> str:
+        """Give an array literal of numbers in which NaN is written as NULL."""
+        return self._array_literal(["NULL" if value != value else _float_text(value) for value in values], FLOATS, None)
+
+    def booleans(self, values: Iterable[bool]) -> str:
+        """Give an array literal of booleans."""
+        return self._array_literal(["t" if value else "f" for value in values], "boolean[]", None)
 
     def number_rows(self, rows: Iterable[Iterable[float]]) -> str:
         """Give a two-dimensional array literal of numbers; all rows have the same length."""
@@ -94,6 +114,16 @@ class CodeGenerator:
         """Give an infix expression; an operand that is one itself is put in parentheses."""
         left, right = (f"({text})" if isinstance(text, Infix) else text for text in (left, right))
         return Infix(f"{left} OPERATOR(pg_catalog.{operator}) {right}")
+
+    def is_between_breakpoints(self, value: str, points: Iterable[float], *, odd: bool) -> str:
+        """Give the test whether an odd, or an even, number of breakpoints lie below ``value``; null stays null."""
+        bounds = self.numbers(math.nextafter(point, math.inf) for point in points)
+        below = self.call("pg_catalog.width_bucket", value, bounds)
+        return self.operation(self.operation(below, "&", "1"), "=", "1" if odd else "0")
+
+    def as_float(self, value: str) -> str:
+        """Give a real as double precision, which holds it exactly."""
+        return f"({value})::{FLOAT}"
 
     def call(self, function: str, *arguments: str) -> str:
         """Give a call of a function that is written with its schema."""
@@ -153,6 +183,11 @@ class CodeGenerator:
         """Open a WHILE loop."""
         self.open(f"WHILE {test} LOOP")
 
+    def otherwise(self) -> None:
+        """Go on with the other branch of the innermost IF."""
+        self._indent -= 1
+        self.open("ELSE")
+
     def close(self, keyword: str) -> None:
         """Close the innermost block: ``IF`` or ``LOOP``."""
         self._indent -= 1
@@ -177,19 +212,49 @@ class CodeGenerator:
         return f"\n{declare}BEGIN\n" + "\n".join(self._lines) + "\nEND\n"
 
 
-def function_statements(name: str, parameter: str, body: str, comment: str, revoke_from_public: bool) -> str:
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a function; ``name`` is quoted or a plain identifier, and empty where there is none."""
+
+    name: str
+    type_name: str
+
+
+def function_name_with(name: str, suffix: str) -> str:
+    """Return a function name of the same schema with a suffix, cut where PostgreSQL would cut it."""
+    *schema, last = name.split(".")
+    room = MAXIMUM_IDENTIFIER_BYTES - len(suffix.encode())
+    kept = last.encode()[:room].decode(errors="ignore")
+    if kept != last:
+        # Two long names with the same beginning must not meet.
+        digest = hashlib.sha256(last.encode()).hexdigest()[:8]
+        kept = last.encode()[: room - 9].decode(errors="ignore") + "_" + digest
+    return ".".join([*schema, kept + suffix])
+
+
+def function_statements(
+    name: str,
+    parameters: Sequence[Parameter],
+    language: str,
+    safety: str,
+    body: str,
+    comment: str,
+    revoke_from_public: bool,
+) -> str:
     """Give CREATE FUNCTION, COMMENT ON FUNCTION and, when asked for, REVOKE; ``name`` is quoted already."""
     tag = "$function$"
     while tag in body:
         tag = f"{tag[:-1]}_$"
+    declared = ", ".join(f"{parameter.name} {parameter.type_name}".lstrip() for parameter in parameters)
+    signature = f"{name}({', '.join(parameter.type_name for parameter in parameters)})"
     text = (
-        f"CREATE OR REPLACE FUNCTION {name}({parameter} {FLOATS}) RETURNS {FLOATS}\n"
-        f"LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE\n"
+        f"CREATE OR REPLACE FUNCTION {name}({declared}) RETURNS {FLOATS}\n"
+        f"LANGUAGE {language} IMMUTABLE PARALLEL {safety}\n"
         f"AS {tag}{body}{tag};\n\n"
-        f"COMMENT ON FUNCTION {name}({FLOATS}) IS\n{quote_text(comment)};\n"
+        f"COMMENT ON FUNCTION {signature} IS\n{quote_text(comment)};\n"
     )
     if revoke_from_public:
-        text += f"\nREVOKE ALL ON FUNCTION {name}({FLOATS}) FROM PUBLIC;\n"
+        text += f"\nREVOKE ALL ON FUNCTION {signature} FROM PUBLIC;\n"
     return text
 
 

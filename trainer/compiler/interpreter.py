@@ -1,15 +1,18 @@
 """Walks the AST and calls the code generator: the only place that knows both."""
 
+import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
 from m2cgen import ast
 from m2cgen.interpreters.interpreter import BaseInterpreter
 
-from trainer.compiler import nodes
-from trainer.compiler.code_generator import FLOAT, FLOATS, INTEGER, INTEGERS, CodeGenerator, quote_identifier
+from trainer.compiler import folding, nodes
+from trainer.compiler.code_generator import FLOAT, FLOATS, CodeGenerator, quote_identifier
 
 PARAMETER = "p_features"
+SCORES_PARAMETER = "p_scores"
 NULL = f"NULL::{FLOAT}"
 
 # A product above this does not underflow to zero, which is an error in PostgreSQL.
@@ -34,7 +37,7 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
     def _reset(self) -> None:
         self._code = CodeGenerator()
         self._array_names: dict[int, str] = {}
-        self._array_count = 0
+        self._counts: Counter[str] = Counter()
         self.helpers: set[str] = set()
         self._reset_reused_expr_cache()
 
@@ -47,14 +50,21 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         vectors = [node for node in nodes.walk(expr) if isinstance(node, nodes.VectorNode)]
         features = next(node for node in vectors if isinstance(node, nodes.FeatureVector))
         self._check_shape(features.output_size)
-        # Trees treat NaN and NULL alike at no cost; only what tests for NULL needs NaN out of the way first.
-        if any(isinstance(node, nodes.ImputeVector | nodes.MissingIndicatorVector) for node in vectors):
+        if self._needs_null(vectors):
             code = self._code
             code.assign(PARAMETER, code.call("pg_catalog.array_replace", PARAMETER, code.number(np.nan), NULL))
+        self._give_vector(expr)
+        return self._code.body()
+
+    def _give_vector(self, expr: ast.Expr) -> None:
         result = self._do_interpret(expr)
         is_vector = isinstance(expr, ast.VectorExpr) or expr.output_size > 1
         self._code.give(result if is_vector else self._code.array([result]))
-        return self._code.body()
+
+    def _needs_null(self, vectors: list[nodes.VectorNode]) -> bool:
+        """Say whether anything tests for NULL, so that NaN must become NULL first."""
+        tests = nodes.ImputeVector | nodes.MissingIndicatorVector | nodes.StepVector
+        return any(isinstance(node, tests) for node in vectors)
 
     def _check_shape(self, size: int) -> None:
         code = self._code
@@ -91,7 +101,14 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
             return PARAMETER
         if isinstance(node, nodes.CheckedVector):
             return self._fill_checked(node)
+        if isinstance(node, nodes.GuardedVector):
+            return self._fill_guarded(node)
         code = self._code
+        if isinstance(node, nodes.SentinelVector):
+            columns = self._array(node.source)
+            result = self._new_array()
+            code.assign(result, code.call("pg_catalog.array_replace", columns, code.number(node.sentinel), NULL))
+            return result
         parts = node.parts if isinstance(node, nodes.ConcatVector) else [node]
         for part in parts:
             self._fill_sources(part)
@@ -124,14 +141,49 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         code.close("IF")
         return columns
 
+    def _fill_guarded(self, node: nodes.GuardedVector) -> str:
+        code = self._code
+        columns = self._array(node.source)
+        tests = []
+        if (highest := node.highest.min()) < np.inf:
+            tests.append(f"{code.number(highest)} OPERATOR(pg_catalog.<) ANY ({columns})")
+        if (lowest := node.lowest.max()) > -np.inf:
+            tests.append(f"{code.number(lowest)} OPERATOR(pg_catalog.>) ANY ({columns})")
+        if node.source.may_be_missing and not node.missing_allowed.all():
+            missing = code.call("pg_catalog.array_replace", columns, code.number(np.nan), NULL)
+            tests.append(f"{code.call('pg_catalog.array_position', missing, NULL)} IS NOT NULL")
+        if tests:
+            code.open_if(" OR ".join(tests))
+            # These tests are cheap and may be too strict: the helper looks at each feature's own range.
+            code.perform(self._range_check(node, columns))
+            code.close("IF")
+        for place, points in node.known.items():
+            value = code.element(columns, place + 1)
+            code.open_if(code.is_between_breakpoints(value, points, odd=False))
+            code.fail(f"feature {place + 1} holds a category that this model does not know")
+            code.close("IF")
+        return columns
+
+    def _range_check(self, node: nodes.GuardedVector, columns: str) -> str:
+        code = self._code
+        highest, missing = node.highest[0], node.missing_allowed[0]
+        if (
+            (node.highest == highest).all()
+            and (node.lowest == -highest).all()
+            and (node.missing_allowed == missing).all()
+        ):
+            limit = math.nextafter(highest, math.inf)
+            return self._helper("check_features", columns, code.number(limit), "TRUE" if missing else "FALSE")
+        ranges = (code.numbers(node.lowest), code.numbers(node.highest), code.booleans(node.missing_allowed))
+        return self._helper("check_ranges", columns, *ranges)
+
     def _new_array(self) -> str:
-        self._array_count += 1
-        number = self._array_count
-        return self._code.declare("v_columns" if number == 1 else f"v_columns_{number}", FLOATS)
+        return self._fresh("v_columns", FLOATS)
 
     def _fill_sources(self, node: nodes.VectorNode) -> None:
         """Fill the arrays that the columns of ``node`` are made from."""
-        if isinstance(node, nodes.FeatureVector | nodes.CheckedVector | nodes.ConcatVector):
+        whole = nodes.FeatureVector | nodes.CheckedVector | nodes.GuardedVector | nodes.SentinelVector
+        if isinstance(node, whole | nodes.ConcatVector):
             self._array(node)
         else:
             self._fill_sources(node.source)
@@ -150,6 +202,10 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
             return code.choice(test, code.number(1), code.number(0))
         if isinstance(node, nodes.StandardizeVector):
             return self._standardized_column(node, position)
+        if isinstance(node, nodes.ScaleVector):
+            return self._scaled_column(node, position)
+        if isinstance(node, nodes.StepVector):
+            return self._step_column(node, position)
         return code.element(self._array(node), position)
 
     def _standardized_column(self, node: nodes.StandardizeVector, position: str) -> str:
@@ -169,6 +225,41 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         test = code.operation(code.call("pg_catalog.abs", value), "<=", limit)
         return code.choice(test, code.number(0), code.operation(value, "/", scale))
 
+    def _scaled_column(self, node: nodes.ScaleVector, position: str) -> str:
+        code = self._code
+        value = self._value_variable(self._column(node.source, position))
+        # The largest magnitude, exactly, whose product rounds to zero; PostgreSQL would raise an error instead.
+        vanishing = folding.largest_vanishing_factor(node.scales)
+        scale = code.element(code.numbers(node.scales), position)
+        limit = code.element(code.numbers(vanishing), position)
+        test = code.operation(code.call("pg_catalog.abs", value), "<=", limit)
+        product = code.choice(test, code.number(0), code.operation(value, "*", scale))
+        result = code.operation(f"({product})", "+", code.element(code.numbers(node.shifts), position))
+        if node.bounds is None:
+            return result
+        low, high = (code.number(bound) for bound in node.bounds)
+        value = self._value_variable(result)
+        # GREATEST and LEAST pass over NULL.
+        return code.choice(f"{value} IS NULL", NULL, f"LEAST(GREATEST({value}, {low}), {high})")
+
+    def _step_column(self, node: nodes.StepVector, position: str) -> str:
+        """Look the value up in one array for all columns, in which every column has a first place."""
+        code = self._code
+        value = self._value_variable(self._column(node.source, position))
+        width = max(len(points) for points in node.breakpoints)
+        # Padding with infinity keeps the rank: no finite value lies above it.
+        bounds = np.full((node.output_size, width), np.inf)
+        for row, points in enumerate(node.breakpoints):
+            bounds[row, : len(points)] = [math.nextafter(point, math.inf) for point in points]
+        before = code.operation(code.operation(position, "-", "1"), "*", str(width))
+        first, last = code.operation(before, "+", "1"), code.operation(before, "+", str(width))
+        rank = code.call("pg_catalog.width_bucket", value, f"({code.numbers(bounds.ravel())})[{first}:{last}]")
+        firsts = np.cumsum([1] + [len(steps) for steps in node.values])[:-1]
+        place = code.operation(code.element(code.integers(firsts), position), "+", rank)
+        found = code.element(code.numbers_or_null([value for steps in node.values for value in steps]), place)
+        missing = code.element(code.numbers_or_null(node.at_missing), position)
+        return code.choice(f"{value} IS NULL", missing, found)
+
     def _value_variable(self, value: str) -> str:
         variable = self._code.declare("v_value", FLOAT)
         self._code.assign(variable, value)
@@ -184,7 +275,7 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         """
         code = self._code
         size = expr.source.output_size
-        score = code.declare("v_score", FLOAT)
+        score = self._fresh("v_score", FLOAT)
         if expr.output_size == 1:
             self._fill_sources(expr.source)
             code.assign(score, code.number(expr.intercepts[0]))
@@ -195,7 +286,7 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
             code.close("LOOP")
             return score
         columns = self._array(expr.source)
-        scores = code.declare("v_scores", FLOATS)
+        scores = self._fresh("v_scores", FLOATS)
         code.assign(scores, code.numbers([]))
         code.open_count("v_output", expr.output_size)
         code.assign(score, code.element(code.numbers(expr.intercepts), "v_output"))
@@ -218,85 +309,15 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         test = code.operation(code.call("pg_catalog.abs", value), "<", code.number(NEGLIGIBLE))
         return code.choice(test, code.number(0), code.operation(value, "*", weight))
 
-    # Trees
+    # Trees: a subclass says how they are written
 
     def interpret_boosted_trees_expr(self, expr: nodes.BoostedTreesExpr, **_: Any) -> str:
-        """Add up one leaf per tree, output by output."""
-        code = self._code
-        walk = _Walk(expr)
-        columns = self._tree_columns(expr, walk)
-        leaf = code.element(code.numbers(walk.leaves[::-1, 0], lower=-len(walk.leaves)), "v_node")
-        score = code.declare("v_score", FLOAT)
-        if expr.output_size == 1:
-            code.assign(score, code.number(expr.base[0]))
-            self._walk_trees(walk, columns, code.integers(walk.roots))
-            code.assign(score, code.operation(score, "+", leaf))
-            code.close("LOOP")
-            return score
-        scores = code.declare("v_scores", FLOATS)
-        output = code.declare("v_output", INTEGER)
-        roots = code.declare("v_roots", INTEGERS)
-        code.assign(scores, code.numbers(expr.base))
-        code.assign(output, "0")
-        code.open_each(roots, code.integer_rows(walk.roots.reshape(expr.output_size, -1)), rows=True)
-        code.assign(output, code.operation(output, "+", "1"))
-        code.assign(score, code.element(scores, output))
-        self._walk_trees(walk, columns, roots)
-        code.assign(score, code.operation(score, "+", leaf))
-        code.close("LOOP")
-        code.assign(code.element(scores, output), score)
-        code.close("LOOP")
-        return scores
+        """Write a sum of trees with one leaf value each; the result is a scalar or the name of an array."""
+        raise NotImplementedError
 
     def interpret_averaged_trees_expr(self, expr: nodes.AveragedTreesExpr, **_: Any) -> str:
-        """Add up one leaf per tree in one variable per output, then divide by the number of trees."""
-        code = self._code
-        walk = _Walk(expr)
-        columns = self._tree_columns(expr, walk)
-        scores = [code.declare(f"v_score_{number}", FLOAT) for number in range(1, expr.output_size + 1)]
-        for score in scores:
-            code.assign(score, code.number(0))
-        self._walk_trees(walk, columns, code.integers(walk.roots))
-        for number, score in enumerate(scores):
-            leaves = code.numbers(walk.leaves[::-1, number], lower=-len(walk.leaves))
-            code.assign(score, code.operation(score, "+", code.element(leaves, "v_node")))
-        code.close("LOOP")
-        count = code.number(len(expr.trees))
-        means = [code.operation(score, "/", count) for score in scores]
-        return code.array(means) if expr.output_size > 1 else means[0]
-
-    def _tree_columns(self, expr: nodes.TreeExpr, walk: "_Walk") -> str:
-        """Give the array that the trees read.
-
-        A missing value fails the test of every split and so goes right. Splits that send it left read a
-        second copy of the columns in which it is minus infinity, which no threshold keeps from the left.
-        """
-        code = self._code
-        columns = self._array(expr.source)
-        if not walk.reads_copy:
-            return columns
-        copy = columns
-        for missing in (code.number(np.nan), NULL):
-            copy = code.call("pg_catalog.array_replace", copy, missing, code.number(-np.inf))
-        with_copy = self._new_array()
-        code.assign(with_copy, code.call("pg_catalog.array_cat", columns, copy))
-        return with_copy
-
-    def _walk_trees(self, walk: "_Walk", columns: str, roots: str) -> None:
-        """Open the loop over ``roots``; in what follows, ``v_node`` is the leaf reached, a negative number.
-
-        The constant arrays are written where they are read: as variables they would be copied at every call.
-        """
-        code = self._code
-        node = code.declare("v_node", INTEGER)
-        feature = code.element(code.integers(walk.features), node)
-        threshold = code.element(code.numbers(walk.thresholds), node)
-        test = code.operation(code.element(columns, feature), "<=", threshold)
-        left, right = (code.element(code.integers(children), node) for children in (walk.left, walk.right))
-        code.open_each(node, roots)
-        code.open_while(code.operation(node, ">", "0"))
-        code.assign_choice(node, test, left, right)
-        code.close("LOOP")
+        """Write a mean of trees with one leaf vector each; the result is a scalar or an array."""
+        raise NotImplementedError
 
     # Results
 
@@ -321,6 +342,32 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         """Write a typed literal."""
         return self._code.number(expr.value)
 
+    def interpret_given_scores(self, expr: nodes.GivenScores, **_: Any) -> str:
+        """Give one score as a scalar, several as an array."""
+        if expr.output_size == 1:
+            return self._code.element(SCORES_PARAMETER, expr.first + 1)
+        return f"{SCORES_PARAMETER}[{expr.first + 1}:{expr.first + expr.output_size}]"
+
+    def interpret_element_expr(self, expr: nodes.ElementExpr, **_: Any) -> str:
+        """Pick an element of an array that is evaluated once."""
+        return self._code.element(self._vector(expr.source), expr.index + 1)
+
+    def _vector(self, source: ast.Expr) -> str:
+        if id(source) not in self._array_names:
+            result = self._do_interpret(source)
+            if not result.isidentifier():
+                variable = self._fresh("v_vector", FLOATS)
+                self._code.assign(variable, result)
+                result = variable
+            self._array_names[id(source)] = result
+        return self._array_names[id(source)]
+
+    def _fresh(self, prefix: str, type_name: str) -> str:
+        """Declare a variable of its own."""
+        self._counts[prefix] += 1
+        number = self._counts[prefix]
+        return self._code.declare(prefix if number == 1 else f"{prefix}_{number}", type_name)
+
     def interpret_vector_val(self, expr: ast.VectorVal, **_: Any) -> str:
         """Write an array of scalars."""
         return self._code.array([self._do_interpret(item) for item in expr.exprs])
@@ -337,27 +384,3 @@ class _Reused:
 
     def __init__(self, var_name: str) -> None:
         self.var_name = var_name
-
-
-class _Walk:
-    """The trees of one expression in one table: splits are 1, 2, ..., leaves are -1, -2, ..."""
-
-    def __init__(self, expr: nodes.TreeExpr) -> None:
-        trees, columns = expr.trees, expr.source.output_size
-        first_split = np.cumsum([0] + [tree.splits for tree in trees])
-        first_leaf = np.cumsum([0] + [len(tree.leaves) for tree in trees])
-
-        def renumber(children: nodes.Integers, number: int) -> nodes.Integers:
-            shift: nodes.Integers = np.where(children >= 0, first_split[number] + 1, -first_leaf[number])
-            return children + shift
-
-        self.roots = np.array(
-            [first_split[n] + 1 if tree.splits else -1 - first_leaf[n] for n, tree in enumerate(trees)]
-        )
-        self.left = np.concatenate([renumber(tree.left, n) for n, tree in enumerate(trees)])
-        self.right = np.concatenate([renumber(tree.right, n) for n, tree in enumerate(trees)])
-        self.thresholds = np.concatenate([tree.threshold for tree in trees])
-        self.leaves = np.concatenate([tree.leaves for tree in trees])
-        missing_left = np.concatenate([tree.missing_left for tree in trees]) & expr.source.may_be_missing
-        self.reads_copy = bool(missing_left.any())
-        self.features = np.concatenate([tree.feature for tree in trees]) + 1 + columns * missing_left

@@ -7,8 +7,9 @@ bounded by Python's stack, and nothing is hashed, so compile time stays linear i
 Indices count from 0. ``None`` stands for a missing value; NaN never reaches a node.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from m2cgen import ast
@@ -37,6 +38,29 @@ def walk(expr: ast.Expr) -> Iterator[ast.Expr]:
             seen.add(id(node))
             yield node
             waiting.extend(children(node))
+
+
+def rewrite(expr: ast.Expr, replace: Callable[[ast.Expr], ast.Expr]) -> ast.Expr:
+    """Return ``expr`` with every node replaced, from the leaves up; a node that two others share stays shared.
+
+    Nothing changes in place. Vectors of features are passed on as they are.
+    """
+    done: dict[int, ast.Expr] = {}
+
+    def visit(node: ast.Expr) -> ast.Expr:
+        if isinstance(node, VectorNode):
+            return node
+        if id(node) not in done:
+            changed = copy.copy(node)
+            for name in ("source", "expr", "left", "right"):
+                if isinstance(getattr(node, name, None), ast.Expr):
+                    setattr(changed, name, visit(getattr(node, name)))
+            if hasattr(node, "exprs"):
+                changed.exprs = [visit(child) for child in node.exprs]
+            done[id(node)] = replace(changed)
+        return done[id(node)]
+
+    return visit(expr)
 
 
 class VectorNode(ast.VectorExpr):  # type: ignore[misc]
@@ -72,6 +96,43 @@ class CheckedVector(VectorNode):
         self.output_size = source.output_size
         self.may_be_missing = allow_missing and source.may_be_missing
         self.is_finite = True
+        self.smallest_magnitude = source.smallest_magnitude
+
+
+class GuardedVector(VectorNode):
+    """``source``, or an error where column k lies outside ``lowest[k]`` to ``highest[k]``, both included.
+
+    A missing value is an error where ``missing_allowed[k]`` is false. Where ``known`` has an entry for a column, a
+    value is also refused when an even number of its breakpoints lie below it.
+    """
+
+    def __init__(
+        self,
+        source: VectorNode,
+        lowest: Floats,
+        highest: Floats,
+        missing_allowed: NDArray[np.bool_],
+        known: Mapping[int, Floats] | None = None,
+    ) -> None:
+        self.source = source
+        self.lowest = np.asarray(lowest, dtype=np.float64)
+        self.highest = np.asarray(highest, dtype=np.float64)
+        self.missing_allowed = np.asarray(missing_allowed, dtype=bool)
+        self.known = dict(known or {})
+        self.output_size = source.output_size
+        self.may_be_missing = source.may_be_missing and bool(self.missing_allowed.any())
+        self.is_finite = bool(np.isfinite(self.lowest).all() and np.isfinite(self.highest).all())
+        self.smallest_magnitude = source.smallest_magnitude
+
+
+class SentinelVector(VectorNode):
+    """``source`` where ``sentinel`` stands for a missing value as well."""
+
+    def __init__(self, source: VectorNode, sentinel: float) -> None:
+        self.source = source
+        self.sentinel = float(sentinel)
+        self.output_size = source.output_size
+        self.is_finite = source.is_finite
         self.smallest_magnitude = source.smallest_magnitude
 
 
@@ -133,6 +194,49 @@ class StandardizeVector(VectorNode):
         self.smallest_magnitude = magnitude
 
 
+class ScaleVector(VectorNode):
+    """``source * scales + shifts``, column by column, then clipped to ``bounds`` where there are any."""
+
+    def __init__(
+        self, source: VectorNode, scales: Floats, shifts: Floats, bounds: tuple[float, float] | None = None
+    ) -> None:
+        self.source = source
+        self.scales = np.asarray(scales, dtype=np.float64)
+        self.shifts = np.asarray(shifts, dtype=np.float64)
+        self.bounds = bounds
+        self.output_size = source.output_size
+        self.may_be_missing = source.may_be_missing
+        self.is_finite = source.is_finite
+        self.smallest_magnitude = np.full(self.output_size, SMALLEST_MAGNITUDE)
+
+
+class StepVector(VectorNode):
+    """Column k is constant between breakpoints: with n of ``breakpoints[k]`` below the value, it is ``values[k][n]``.
+
+    ``at_missing[k]`` takes the place of a missing value. NaN among ``values`` and ``at_missing`` means missing. A
+    category c is the interval between the number before c and c: encoders are step functions.
+    """
+
+    is_finite = True
+
+    def __init__(
+        self, source: VectorNode, breakpoints: Sequence[Floats], values: Sequence[Floats], at_missing: Floats
+    ) -> None:
+        self.source = source
+        self.breakpoints = [np.asarray(points, dtype=np.float64) for points in breakpoints]
+        self.values = [np.asarray(steps, dtype=np.float64) for steps in values]
+        self.at_missing = np.asarray(at_missing, dtype=np.float64)
+        self.output_size = source.output_size
+        stays_missing = source.may_be_missing and bool(np.isnan(self.at_missing).any())
+        self.may_be_missing = stays_missing or any(bool(np.isnan(steps).any()) for steps in self.values)
+        self.smallest_magnitude = np.array([_smallest(steps) for steps in self.values])
+
+
+def _smallest(values: Floats) -> float:
+    magnitudes = np.abs(values[(values != 0) & ~np.isnan(values)])
+    return float(magnitudes.min(initial=1.0))
+
+
 class ConcatVector(VectorNode):
     """The columns of all ``parts``, one part after the other."""
 
@@ -165,6 +269,11 @@ class Tree:
     that is at most the threshold goes left, a missing one goes left where ``missing_left`` says so. A child
     >= 0 is a split, a child < 0 is leaf number ``-1 - child``. ``leaves`` has shape (leaves, outputs). A tree
     without a split is its leaf 0. ``depth`` is the number of splits on the longest path.
+
+    A split on a set of values has an entry in ``breakpoints``, sorted, and its threshold is the first of them: a
+    value goes left when an even number of breakpoints lie below it. An ordinary split is the case of one breakpoint.
+
+    ``split_cover`` and ``leaf_cover`` say how much of the training data came by; explanations need them.
     """
 
     feature: Integers
@@ -174,6 +283,9 @@ class Tree:
     missing_left: NDArray[np.bool_]
     leaves: Floats
     depth: int
+    breakpoints: Mapping[int, Floats] = field(default_factory=dict)
+    split_cover: Floats | None = None
+    leaf_cover: Floats | None = None
 
     @property
     def splits(self) -> int:
@@ -192,13 +304,24 @@ class TreeExpr(ast.CtrlExpr):  # type: ignore[misc]
 class BoostedTreesExpr(TreeExpr):
     """For every output k: ``base[k]`` plus the leaves of the trees in ``groups[k]``, added in order.
 
-    All groups hold the same number of trees; a leaf holds one value.
+    All groups hold the same number of trees; a leaf holds one value. With ``single``, base, leaves and sums are
+    float32 and the result is one as well. With a ``divisor``, the sum is divided by it.
     """
 
-    def __init__(self, source: VectorNode, groups: Sequence[Sequence[Tree]], base: Floats) -> None:
+    def __init__(
+        self,
+        source: VectorNode,
+        groups: Sequence[Sequence[Tree]],
+        base: Floats,
+        *,
+        single: bool = False,
+        divisor: float | None = None,
+    ) -> None:
         super().__init__(source, [tree for group in groups for tree in group])
         self.groups = [list(group) for group in groups]
         self.base = np.asarray(base, dtype=np.float64)
+        self.single = single
+        self.divisor = divisor
         self.output_size = len(self.groups)
 
 
@@ -210,8 +333,69 @@ class AveragedTreesExpr(TreeExpr):
         self.output_size = self.trees[0].leaves.shape[1]
 
 
+class GivenScores(ast.VectorExpr):  # type: ignore[misc]
+    """``output_size`` scores from number ``first`` on, which are given to the function instead of features."""
+
+    def __init__(self, first: int, output_size: int) -> None:
+        self.first = first
+        self.output_size = output_size
+
+
+class ElementExpr(ast.NumExpr):  # type: ignore[misc]
+    """Element ``index`` of a vector; the vector is evaluated once, however many of its elements are used."""
+
+    def __init__(self, source: ast.Expr, index: int) -> None:
+        self.source = source
+        self.index = index
+
+
+class SignedSquareExpr(ast.NumExpr):  # type: ignore[misc]
+    """The square of a score with the sign of the score."""
+
+    def __init__(self, expr: ast.Expr) -> None:
+        self.expr = expr
+
+
 class SoftmaxVector(ast.VectorExpr):  # type: ignore[misc]
     """The softmax of a vector of scores: subtract the largest, then divide the exponentials by their sum."""
+
+    def __init__(self, source: ast.Expr) -> None:
+        self.source = source
+        self.output_size = source.output_size
+
+
+class SigmoidSingleExpr(ast.NumExpr):  # type: ignore[misc]
+    """``1 / (1 + exp(-expr))`` of a float32, rounded to float32 at every step; the exponent is cut at 88.7."""
+
+    def __init__(self, expr: ast.Expr) -> None:
+        self.expr = expr
+
+
+class ExponentialSingleExpr(ast.NumExpr):  # type: ignore[misc]
+    """The exponential of a float32 as the C library's ``expf`` gives it: zero and infinity out of range."""
+
+    def __init__(self, expr: ast.Expr) -> None:
+        self.expr = expr
+
+
+class PositiveExpr(ast.NumExpr):  # type: ignore[misc]
+    """1 where ``expr`` is greater than zero, else 0."""
+
+    def __init__(self, expr: ast.Expr) -> None:
+        self.expr = expr
+
+
+class ComplementSingleVector(ast.VectorExpr):  # type: ignore[misc]
+    """``[1 - expr, expr]`` in float32."""
+
+    output_size = 2
+
+    def __init__(self, expr: ast.Expr) -> None:
+        self.expr = expr
+
+
+class SoftmaxSingleVector(ast.VectorExpr):  # type: ignore[misc]
+    """The softmax of float32 scores: float32 exponentials and quotients, their sum in double precision."""
 
     def __init__(self, source: ast.Expr) -> None:
         self.source = source

@@ -8,8 +8,11 @@ Python 3.12 on.
 import math
 import operator
 from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 from m2cgen import ast
 from m2cgen.interpreters.interpreter import BaseInterpreter
 
@@ -46,6 +49,7 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
     def __init__(self, row: list[float | None]) -> None:
         super().__init__()
         self._row = row
+        self._vectors: dict[int, Any] = {}
 
     def interpret_feature_vector(self, node: nodes.FeatureVector, **_: Any) -> list[float | None]:
         """Return the row, without what lies beyond the last feature."""
@@ -60,6 +64,22 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
             if value is not None and abs(value) >= node.limit:
                 raise RefusedRowError(f"feature {position} is {value}")
         return list(values)
+
+    def interpret_guarded_vector(self, node: nodes.GuardedVector, **_: Any) -> list[float | None]:
+        """Return the source or raise an error."""
+        values = self._do_interpret(node.source)
+        for index, value in enumerate(values):
+            if value is None and not node.missing_allowed[index]:
+                raise RefusedRowError(f"feature {index + 1} is missing")
+            if value is not None and not node.lowest[index] <= value <= node.highest[index]:
+                raise RefusedRowError(f"feature {index + 1} is {value}")
+            if value is not None and index in node.known and _below(node.known[index], value) % 2 == 0:
+                raise RefusedRowError(f"feature {index + 1} is {value}")
+        return list(values)
+
+    def interpret_sentinel_vector(self, node: nodes.SentinelVector, **_: Any) -> list[float | None]:
+        """Return the source with its sentinels as gaps."""
+        return [None if value == node.sentinel else value for value in self._do_interpret(node.source)]
 
     def interpret_select_vector(self, node: nodes.SelectVector, **_: Any) -> list[float | None]:
         """Return the chosen columns."""
@@ -86,6 +106,28 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
             values[index] = value
         return values
 
+    def interpret_scale_vector(self, node: nodes.ScaleVector, **_: Any) -> list[float | None]:
+        """Multiply, add, clip."""
+        values = list(self._do_interpret(node.source))
+        for index, value in enumerate(values):
+            if value is not None:
+                value = value * float(node.scales[index]) + float(node.shifts[index])
+                if node.bounds is not None:
+                    value = min(max(value, node.bounds[0]), node.bounds[1])
+            values[index] = value
+        return values
+
+    def interpret_step_vector(self, node: nodes.StepVector, **_: Any) -> list[float | None]:
+        """Look up the value of the interval."""
+        result = []
+        for index, value in enumerate(self._do_interpret(node.source)):
+            if value is None:
+                step = float(node.at_missing[index])
+            else:
+                step = float(node.values[index][_below(node.breakpoints[index], value)])
+            result.append(None if math.isnan(step) else step)
+        return result
+
     def interpret_concat_vector(self, node: nodes.ConcatVector, **_: Any) -> list[float | None]:
         """Return the parts one after the other."""
         return [value for part in node.parts for value in self._do_interpret(part)]
@@ -102,14 +144,15 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
         return scores if expr.output_size > 1 else scores[0]
 
     def interpret_boosted_trees_expr(self, expr: nodes.BoostedTreesExpr, **_: Any) -> Any:
-        """Sum from the base, tree by tree."""
+        """Sum from the base, tree by tree; then divide."""
         values = self._do_interpret(expr.source)
+        number = np.float32 if expr.single else float
         scores = []
         for base, trees in zip(expr.base.tolist(), expr.groups, strict=True):
-            score = base
+            score = number(base)
             for tree in trees:
-                score = score + float(tree.leaves[leaf_of(tree, values), 0])
-            scores.append(score)
+                score = score + number(tree.leaves[leaf_of(tree, values), 0])
+            scores.append(score if expr.divisor is None else score / number(expr.divisor))
         return scores if expr.output_size > 1 else scores[0]
 
     def interpret_averaged_trees_expr(self, expr: nodes.AveragedTreesExpr, **_: Any) -> Any:
@@ -122,6 +165,17 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
         scores = [score / len(expr.trees) for score in scores]
         return scores if expr.output_size > 1 else scores[0]
 
+    def interpret_element_expr(self, expr: nodes.ElementExpr, **_: Any) -> Any:
+        """Return one element; the vector is evaluated once."""
+        if id(expr.source) not in self._vectors:
+            self._vectors[id(expr.source)] = self._do_interpret(expr.source)
+        return self._vectors[id(expr.source)][expr.index]
+
+    def interpret_signed_square_expr(self, expr: nodes.SignedSquareExpr, **_: Any) -> float:
+        """Return |x| * x."""
+        value = self._do_interpret(expr.expr)
+        return float(abs(value) * value)
+
     def interpret_softmax_vector(self, expr: nodes.SoftmaxVector, **_: Any) -> list[float]:
         """Subtract the largest score, exponentiate, divide by the sum."""
         scores = self._do_interpret(expr.source)
@@ -131,6 +185,34 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
         for exponential in exponentials:
             total = total + exponential
         return [exponential / total for exponential in exponentials]
+
+    def interpret_sigmoid_single_expr(self, expr: nodes.SigmoidSingleExpr, **_: Any) -> np.float32:
+        """Return 1 / (1 + exp(-x)), every step rounded to float32."""
+        exponent = min(-np.float32(self._do_interpret(expr.expr)), np.float32(88.7))
+        return np.float32(1) / (exponential_single(exponent) + np.float32(1))
+
+    def interpret_exponential_single_expr(self, expr: nodes.ExponentialSingleExpr, **_: Any) -> np.float32:
+        """Return exp(x) in float32."""
+        return exponential_single(np.float32(self._do_interpret(expr.expr)))
+
+    def interpret_positive_expr(self, expr: nodes.PositiveExpr, **_: Any) -> float:
+        """Return 1 or 0."""
+        return 1.0 if self._do_interpret(expr.expr) > 0 else 0.0
+
+    def interpret_complement_single_vector(self, expr: nodes.ComplementSingleVector, **_: Any) -> list[np.float32]:
+        """Return 1 - x and x, both in float32."""
+        value = np.float32(self._do_interpret(expr.expr))
+        return [np.float32(1) - value, value]
+
+    def interpret_softmax_single_vector(self, expr: nodes.SoftmaxSingleVector, **_: Any) -> list[np.float32]:
+        """Subtract the largest score, exponentiate, add in double precision, divide in float32."""
+        scores = [np.float32(score) for score in self._do_interpret(expr.source)]
+        with np.errstate(over="ignore", under="ignore"):
+            exponentials = [exponential_single(score - max(scores)) for score in scores]
+            total = 0.0
+            for exponential in exponentials:
+                total = total + float(exponential)
+            return [exponential / np.float32(total) for exponential in exponentials]
 
     def interpret_sigmoid_expr(self, expr: ast.SigmoidExpr, **_: Any) -> float:
         """Return 1 / (1 + exp(-x))."""
@@ -155,11 +237,43 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
         return [self._do_interpret(item) for item in expr.exprs]
 
 
+# The C library's expf, which rounds to float32 once, in the end, and not always to the nearest: the exponent in units
+# of 1/32 of a doubling is split into a whole number and a remainder, of which a cubic polynomial is taken.
+_THIRTY_SECONDS = float.fromhex("0x1.71547652b82fep+5")
+_ROOTS = [float(Decimal(2) ** (Decimal(step) / 32)) for step in range(32)]
+_CUBIC = [float.fromhex(text) for text in ("0x1.c6af84b912394p-20", "0x1.ebfce50fac4f3p-13", "0x1.62e42ff0c52d6p-6")]
+_EXPONENT_RANGE = float.fromhex("-0x1.9fe368p+6"), float.fromhex("0x1.62e42ep+6")
+
+
+def exponential_single(exponent: np.float32) -> np.float32:
+    """Return the float32 exponential, bit by bit as the C library's, on processors that multiply and add at once."""
+    value = float(exponent)
+    if not _EXPONENT_RANGE[0] <= value <= _EXPONENT_RANGE[1]:
+        return np.float32(0.0 if value < 0 else math.inf)
+    whole = round(_THIRTY_SECONDS * value)
+    remainder = float(Fraction(_THIRTY_SECONDS) * Fraction(value) - whole)
+    polynomial = ((_CUBIC[0] * remainder + _CUBIC[1]) * remainder + _CUBIC[2]) * remainder + 1
+    with np.errstate(under="ignore"):
+        return np.float32(polynomial * math.ldexp(_ROOTS[whole % 32], whole // 32))
+
+
 def leaf_of(tree: nodes.Tree, values: Sequence[float | None]) -> int:
     """Return the number of the leaf that a row of columns reaches."""
     node = 0 if tree.splits else -1
     while node >= 0:
         value = values[tree.feature[node]]
-        left = tree.missing_left[node] if value is None else value <= tree.threshold[node]
+        if value is None:
+            left = bool(tree.missing_left[node])
+        elif node in tree.breakpoints:
+            left = _below(tree.breakpoints[node], value) % 2 == 0
+        else:
+            left = bool(value <= tree.threshold[node])
         node = int(tree.left[node] if left else tree.right[node])
     return -1 - node
+
+
+def _below(points: nodes.Floats, value: float) -> int:
+    count = 0
+    for point in points.tolist():
+        count += point < value
+    return count

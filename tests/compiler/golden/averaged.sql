@@ -1,7 +1,7 @@
 CREATE FUNCTION averaged(p_features double precision[]) RETURNS double precision[]
 LANGUAGE plpgsql AS $function$
 DECLARE
-  v_score_1 double precision;
+  v_score double precision;
   v_score_2 double precision;
   v_node integer;
 BEGIN
@@ -17,7 +17,7 @@ BEGIN
   IF 'Infinity'::double precision OPERATOR(pg_catalog.<=) ANY (p_features) OR '-Infinity'::double precision OPERATOR(pg_catalog.>=) ANY (p_features) THEN
     PERFORM "ml".check_features(p_features, 'Infinity'::double precision, TRUE);
   END IF;
-  v_score_1 := '0'::double precision;
+  v_score := '0'::double precision;
   v_score_2 := '0'::double precision;
   FOREACH v_node IN ARRAY '{1,2}'::integer[] LOOP
     WHILE v_node OPERATOR(pg_catalog.>) 0 LOOP
@@ -27,9 +27,9 @@ BEGIN
         ELSE ('{-2,-4}'::integer[])[v_node]
       END;
     END LOOP;
-    v_score_1 := v_score_1 OPERATOR(pg_catalog.+) ('[-4:-1]={0,0.5,1,0.25}'::double precision[])[v_node];
+    v_score := v_score OPERATOR(pg_catalog.+) ('[-4:-1]={0,0.5,1,0.25}'::double precision[])[v_node];
     v_score_2 := v_score_2 OPERATOR(pg_catalog.+) ('[-4:-1]={1,0.5,0,0.75}'::double precision[])[v_node];
   END LOOP;
-  RETURN ARRAY[v_score_1 OPERATOR(pg_catalog./) '2'::double precision, v_score_2 OPERATOR(pg_catalog./) '2'::double precision];
+  RETURN ARRAY[v_score OPERATOR(pg_catalog./) '2'::double precision, v_score_2 OPERATOR(pg_catalog./) '2'::double precision];
 END
 $function$;

@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $function$
 DECLARE
   v_columns double precision[];
   v_value double precision;
-  v_score_1 double precision;
+  v_score double precision;
   v_node integer;
 BEGIN
   IF (pg_catalog.array_ndims(p_features) OPERATOR(pg_catalog.=) 1 AND pg_catalog.array_lower(p_features, 1) OPERATOR(pg_catalog.=) 1 AND pg_catalog.array_upper(p_features, 1) OPERATOR(pg_catalog.>=) 2) IS NOT TRUE THEN
@@ -23,7 +23,7 @@ BEGIN
     v_value := p_features[v_position];
     v_columns[v_position] := CASE WHEN pg_catalog.abs(v_value) OPERATOR(pg_catalog.<=) ('{5e-323,0}'::double precision[])[v_position] THEN '0'::double precision ELSE v_value OPERATOR(pg_catalog./) ('{20,1}'::double precision[])[v_position] END;
   END LOOP;
-  v_score_1 := '0'::double precision;
+  v_score := '0'::double precision;
   FOREACH v_node IN ARRAY '{1}'::integer[] LOOP
     WHILE v_node OPERATOR(pg_catalog.>) 0 LOOP
       v_node := CASE
@@ -32,8 +32,8 @@ BEGIN
         ELSE ('{-2}'::integer[])[v_node]
       END;
     END LOOP;
-    v_score_1 := v_score_1 OPERATOR(pg_catalog.+) ('[-2:-1]={2,1}'::double precision[])[v_node];
+    v_score := v_score OPERATOR(pg_catalog.+) ('[-2:-1]={2,1}'::double precision[])[v_node];
   END LOOP;
-  RETURN ARRAY[v_score_1 OPERATOR(pg_catalog./) '1'::double precision];
+  RETURN ARRAY[v_score OPERATOR(pg_catalog./) '1'::double precision];
 END
 $function$;

@@ -1,0 +1,178 @@
+"""The forms of one model: walk, CASE, tiered, inlined and by row give the same numbers as the library."""
+
+import re
+
+import numpy as np
+import psycopg
+import pytest
+from hostile_rows import near, sprinkle, tree_thresholds
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from trainer.compiler import UnsupportedModelError, compile_model, export, export_to_postgres
+
+CANCER = load_breast_cancer(return_X_y=True)
+WINE = load_wine(return_X_y=True)
+DIABETES = load_diabetes(return_X_y=True)
+GAPS = (sprinkle(CANCER[0], [np.nan], 0.1), CANCER[1])
+
+MODELS = {
+    "boosting": lambda: (GradientBoostingClassifier(n_estimators=20, random_state=0), CANCER),
+    "histogram": lambda: (HistGradientBoostingClassifier(max_iter=25, random_state=0), GAPS),
+    "histogram_of_classes": lambda: (HistGradientBoostingClassifier(max_iter=8, random_state=0), WINE),
+    "regression": lambda: (HistGradientBoostingRegressor(max_iter=10, loss="poisson", random_state=0), DIABETES),
+    "forest": lambda: (RandomForestClassifier(n_estimators=8, max_depth=6, random_state=0), GAPS),
+    "forest_of_classes": lambda: (RandomForestClassifier(n_estimators=5, max_depth=4, random_state=0), WINE),
+    "forest_regression": lambda: (RandomForestRegressor(n_estimators=5, max_depth=5, random_state=0), DIABETES),
+    "pipeline": lambda: (
+        make_pipeline(
+            SimpleImputer(add_indicator=True),
+            StandardScaler(),
+            GradientBoostingClassifier(n_estimators=15, random_state=0),
+        ),
+        GAPS,
+    ),
+    "stumps": lambda: (HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=1000), CANCER),
+    "linear": lambda: (make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()), GAPS),
+    "linear_regression": lambda: (LinearRegression(), DIABETES),
+}
+
+
+def fitted(name):
+    model, (X, y) = MODELS[name]()
+    rows = [X]
+    model.fit(X, y)
+    if name not in ("linear", "linear_regression", "stumps"):
+        rows.append(near(tree_thresholds(model), X, 60))
+    return model, np.concatenate(rows)
+
+
+def columns(count: int) -> str:
+    return ", ".join(f"features[{number}]" for number in range(1, count + 1))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_all_forms_give_the_same_numbers(scorer, name):
+    model, rows = fitted(name)
+    count = rows.shape[1]
+    connection = scorer.connection
+    attributes = ", ".join(f"x{number} float8" for number in range(count))
+    connection.execute(f"CREATE TYPE public.measured AS ({attributes})")
+    expected = scorer.model(model, rows)
+    is_tree = "linear" not in name
+    for form in ("walk", "case", "tiered") if is_tree else ("walk",):
+        text = export_to_postgres(model, "public.other", form=form, set_based=True, row_type="public.measured")
+        connection.execute(text)
+        calls = ["other(features)", f"other_columns({columns(count)})", f"other(ROW({columns(count)})::measured)"]
+        if form == "tiered":
+            calls.append("other_case(features)")
+        for call in calls:
+            scored = connection.execute(f"SELECT {call} FROM row_to_score ORDER BY id").fetchall()
+            assert np.array_equal(np.array([row[0] for row in scored]), expected), (form, call)
+        for function in ("other(float8[])", "other(measured)", "other_case(float8[])", "other_link(float8[])"):
+            connection.execute(f"DROP FUNCTION IF EXISTS {function}")
+        connection.execute("DROP FUNCTION other_columns")
+
+
+@pytest.mark.parametrize("form", ["walk", "case", "tiered"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39, -3.5e38])
+def test_all_forms_refuse_what_the_library_refuses(scorer, form, value):
+    model = RandomForestRegressor(n_estimators=3, random_state=0).fit(*DIABETES)
+    scorer.connection.execute(export_to_postgres(model, "score", form=form, set_based=True))
+    row = DIABETES[0][0].tolist()
+    row[4] = value
+    for call in ("score(%s::float8[])", f"score_columns({', '.join(['%s'] * len(row))})"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="feature 5 is"):
+            scorer.connection.execute(f"SELECT {call}", [row] if "[]" in call else row)
+
+
+@pytest.mark.parametrize("form", ["walk", "case", "tiered"])
+def test_all_forms_refuse_missing_values_where_the_library_does(scorer, form):
+    model = GradientBoostingClassifier(n_estimators=3, random_state=0).fit(*CANCER)
+    scorer.connection.execute(export_to_postgres(model, "score", form=form, set_based=True))
+    for missing in (None, np.nan):
+        row = CANCER[0][0].tolist()
+        row[7] = missing
+        for call in ("score(%s::float8[])", f"score_columns({', '.join(['%s::float8'] * len(row))})"):
+            with pytest.raises(psycopg.errors.InvalidParameterValue, match="feature 8 is missing"):
+                scorer.connection.execute(f"SELECT {call}", [row] if "[]" in call else row)
+
+
+def test_a_tiered_function_changes_its_form_and_forgets_with_the_transaction(scorer):
+    model, rows = fitted("histogram")
+    compiled = compile_model(model, "score", form="tiered")
+    report = compiled.report
+    scorer.connection.execute(export_to_postgres(model, "score", form="walk"))
+    expected = scorer.rows(rows[:50])[:1]
+
+    def rows_scored(count):
+        return scorer.connection.execute(
+            "SELECT score(features) FROM row_to_score, generate_series(1, 1000) WHERE id < 50 LIMIT %s", [count]
+        ).fetchall()
+
+    # The CASE form is wrong on purpose: what it returns tells when it is called.
+    scorer.connection.execute(compiled.sql)
+    scorer.connection.execute(
+        "CREATE OR REPLACE FUNCTION score_case(p_features float8[]) RETURNS float8[] LANGUAGE sql AS 'SELECT ARRAY[-1.0]::float8[]'"
+    )
+    assert report.session_rows is not None
+    assert report.transaction_rows is not None
+    first = rows_scored(report.session_rows + report.transaction_rows + 5)
+    changed = [row[0] == [-1.0] for row in first]
+    assert changed == [False] * (report.session_rows + report.transaction_rows) + [True] * 5
+    later = rows_scored(report.transaction_rows + 2)
+    assert [row[0] == [-1.0] for row in later] == [False] * report.transaction_rows + [True] * 2
+    assert np.array_equal(np.array([later[0][0]]), expected)
+
+
+def test_the_function_of_columns_is_inlined(scorer):
+    model, rows = fitted("histogram")
+    scorer.connection.execute(export_to_postgres(model, "score", set_based=True))
+    scorer.rows(rows[:10])
+    names = [f"c{number}" for number in range(rows.shape[1])]
+    scorer.connection.execute(f"CREATE TABLE wide ({', '.join(f'{name} float8' for name in names)})")
+    plan = scorer.connection.execute(
+        f"EXPLAIN (VERBOSE, COSTS OFF) SELECT score_columns({', '.join(names)}) FROM wide"
+    ).fetchall()
+    output = next(row[0] for row in plan if "Output:" in row[0])
+    assert "score_columns(" not in output
+    assert "CASE WHEN" in output
+
+
+def test_forms_that_cannot_be_written_are_refused_or_left_out():
+    model, _ = fitted("histogram")
+    with pytest.raises(UnsupportedModelError, match="no form 'fast'"):
+        export_to_postgres(model, "score", form="fast")
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(60, 101))
+    report = compile_model(RandomForestRegressor(2).fit(wide, wide[:, 0]), "score", set_based=True).report
+    assert report.functions == ('"score"(double precision[])',)
+    assert re.search("101 features, and a PostgreSQL function takes at most 100", report.notes[0])
+
+
+def test_limits_of_the_case_form(monkeypatch):
+    model, _ = fitted("histogram")
+    monkeypatch.setattr(export, "MAXIMUM_DEPTH", 2)
+    report = compile_model(model, "score", set_based=True).report
+    assert report.form == "walk"
+    assert all("max_stack_depth" in note for note in report.notes)
+    with pytest.raises(UnsupportedModelError, match="max_stack_depth"):
+        export_to_postgres(model, "score", form="case")
+    monkeypatch.undo()
+    monkeypatch.setattr(export, "MAXIMUM_TREES", 2)
+    report = compile_model(model, "score", set_based=True).report
+    assert report.form == "tiered"
+    assert "not inlined" in report.notes[0]
+    monkeypatch.undo()
+    monkeypatch.setattr(export, "MAXIMUM_CASE_SPLITS", 2)
+    assert "seconds" in compile_model(model, "score").report.notes[0]

@@ -1,0 +1,65 @@
+"""What a compiled model costs, estimated from its size: the base of the choice between forms.
+
+The figures were measured with PostgreSQL 15 on one core of a server of 2023 (tests/benchmarks/compiled_models.py);
+another machine scales them all, which leaves the choice as it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.compiler import nodes
+
+CALL = 3.0  # microseconds for everything but the trees
+WALK_STEP = 0.13  # per visited split
+CASE_STEP = 0.02
+CASE_START = 0.15  # per split and transaction
+WALK_READING = 1.6  # per split and session
+CASE_READING = 12.0
+WALK_BYTES = 440  # of memory per split and session
+CASE_BYTES = 3_200
+# A path is rarely the longest one.
+USUAL_SHARE_OF_DEPTH = 0.6
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Expected microseconds of a form: of the first call in a session, of one row and of many; and its memory."""
+
+    first_call: float
+    one_row: float
+    row_of_many: float
+    memory_bytes: int
+
+
+def visited_splits(trees: Sequence[nodes.Tree]) -> float:
+    """Return the number of splits that an average row visits, from the covers where they are known."""
+    return float(sum(_visited(tree) for tree in trees))
+
+
+def _visited(tree: nodes.Tree) -> float:
+    if tree.splits == 0:
+        return 0.0
+    if tree.split_cover is None or not tree.split_cover[0] > 0:
+        return tree.depth * USUAL_SHARE_OF_DEPTH
+    return float(np.sum(tree.split_cover) / tree.split_cover[0])
+
+
+def walk_costs(splits: int, visited: float) -> Costs:
+    """Return the costs of the walk."""
+    row = CALL + visited * WALK_STEP
+    return Costs(row + splits * WALK_READING, row, row, splits * WALK_BYTES)
+
+
+def case_costs(splits: int, visited: float) -> Costs:
+    """Return the costs of the CASE form; ``splits`` counts a split once for each output that it is written for."""
+    row = CALL + visited * CASE_STEP
+    one = row + splits * CASE_START
+    return Costs(one + splits * CASE_READING, one, row, splits * CASE_BYTES)
+
+
+def rows_that_pay(price: float, walk: Costs, case: Costs) -> int:
+    """Return the number of rows after which walking has cost ``price`` more than the CASE form."""
+    gain = walk.row_of_many - case.row_of_many
+    return int(np.ceil(price / gain)) if gain > 0 else 2**30

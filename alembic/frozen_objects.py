@@ -82,6 +82,20 @@ class DropObject(_ObjectOperation):
         operations.invoke(cls(path, version))
 
 
+@Operations.register_operation("drop_added_functions")
+class DropAddedFunctions(_ObjectOperation):
+    """Drop the functions that a snapshot of several has and an earlier one had not."""
+
+    def __init__(self, path: str, version: str, kept: str) -> None:
+        super().__init__(path, version)
+        self.kept = kept
+
+    @classmethod
+    def drop_added_functions(cls, operations: Operations, path: str, *, version: str, kept: str) -> None:
+        """Drop the functions of ``snapshots/<path>/<version>.sql`` that are not in ``<kept>.sql`` of the same folder."""
+        operations.invoke(cls(path, version, kept))
+
+
 @Operations.register_operation("run_sql")
 class RunSql(MigrateOperation):
     """Run SQL text as it stands, online and with ``--sql``."""
@@ -128,6 +142,13 @@ def _install_object(operations: Operations, operation: InstallObject) -> None:
 @Operations.implementation_for(DropObject)
 def _drop_object(operations: Operations, operation: DropObject) -> None:
     execute(operations, drop_statements(snapshot(operation.path, operation.version)))
+
+
+@Operations.implementation_for(DropAddedFunctions)
+def _drop_added_functions(operations: Operations, operation: DropAddedFunctions) -> None:
+    kept = drop_statements(snapshot(operation.path, operation.kept)).splitlines()
+    drops = drop_statements(snapshot(operation.path, operation.version)).splitlines()
+    execute(operations, "".join(f"{drop}\n" for drop in drops if drop not in kept))
 
 
 @Operations.implementation_for(RunSql)

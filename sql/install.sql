@@ -65,6 +65,8 @@
 \ir scoring/brings_own_score.sql
 \ir scoring/score_pattern_event.sql
 \ir scoring/pattern_events_10_score.sql
+\ir scoring/explain_features.sql
+\ir scoring/top_contributions.sql
 \ir scoring/log_predictions.sql
 \ir scoring/pattern_events_90_log_insert.sql
 \ir scoring/pattern_events_90_log_update.sql
@@ -84,6 +86,9 @@
 \ir ops/rollback.sql
 \ir ops/label_outcomes.sql
 \ir ops/training_dataset.sql
+\ir ops/explain.sql
+\ir ops/explain_predictions.sql
+\ir ops/replay.sql
 \ir ops/score_batch.sql
 \ir ops/backfill.sql
 \ir ops/create_prediction_partitions.sql

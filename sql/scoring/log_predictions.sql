@@ -1,5 +1,5 @@
 -- Statement trigger of pattern_events: one set-based insert of what this statement scored into ml_predictions.
--- Called by: triggers pattern_events_90_log_insert, pattern_events_90_log_update. Calls: nothing.
+-- Called by: triggers pattern_events_90_log_insert, pattern_events_90_log_update. Calls: ml.top_contributions.
 -- Reads: ml_models. Writes: ml_predictions, or ml_log_drops when that fails.
 
 CREATE OR REPLACE FUNCTION ml.log_predictions()
@@ -19,7 +19,7 @@ BEGIN
         INSERT INTO public.ml_predictions (
             id, event_id, predicted_at, source, model_version, calibrator_version, role, arm,
             ml_confidence_raw, ml_confidence, rule_confidence, blended_confidence, prediction_class,
-            features, feature_hash, cache_hit, ml_weight, rule_weight, fallback_reason, error_sqlstate, latency_us
+            features, contributions, feature_hash, cache_hit, ml_weight, rule_weight, fallback_reason, error_sqlstate, latency_us
         )
         SELECT
             (scored.record ->> 'prediction_id')::uuid,
@@ -35,12 +35,8 @@ BEGIN
             event.rule_confidence,
             event.blended_confidence,
             event.prediction_class,
-            CASE WHEN event.model_version IS NOT NULL THEN (
-                SELECT pg_catalog.array_agg((event.ml_features ->> feature.name)::double precision ORDER BY feature.place)
-                FROM public.ml_models AS model
-                CROSS JOIN LATERAL pg_catalog.unnest(model.feature_names) WITH ORDINALITY AS feature (name, place)
-                WHERE model.version = event.model_version
-            ) END,
+            given.features,
+            CASE WHEN given.features IS NOT NULL THEN ml.top_contributions(event.model_version, given.features) END,
             scored.record ->> 'feature_hash',
             coalesce((scored.record ->> 'cache_hit')::boolean, false),
             (scored.record ->> 'ml_weight')::double precision,
@@ -50,6 +46,16 @@ BEGIN
             (scored.record ->> 'latency_us')::integer
         FROM new_rows AS event
         CROSS JOIN LATERAL (SELECT event.ml_metadata -> 'scoring' AS record) AS scored
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN event.model_version IS NOT NULL THEN (
+                SELECT pg_catalog.array_agg((event.ml_features ->> feature.name)::double precision ORDER BY feature.place)
+                FROM public.ml_models AS model
+                CROSS JOIN LATERAL pg_catalog.unnest(model.feature_names) WITH ORDINALITY AS feature (name, place)
+                WHERE model.version = event.model_version
+            ) END AS features
+            -- Keeps the planner from computing the array once for each of its uses.
+            OFFSET 0
+        ) AS given
         -- A label or status update carries the record of an earlier transaction: nothing was scored. A record of
         -- this transaction that is logged already meets its own primary key.
         WHERE scored.record ->> 'event_id' = event.id::text

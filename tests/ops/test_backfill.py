@@ -46,6 +46,30 @@ def test_backfilled_rows_equal_live_ones(db):
     assert backfill(db)["candidates"] == 0
 
 
+def test_a_backfill_takes_the_function_of_columns_where_there_is_one(db):
+    add_bars(db)
+    go_live(db, body=SCORE, features=("rsi_14", "day_of_week"), card=CARD)
+    db.execute("SELECT ml.disable()")
+    insert_for_every_bar(db)
+    db.execute("SELECT ml.enable()")
+    # Another score on purpose: it tells which function was called, and that it got the features in the right order.
+    db.execute(
+        "CREATE FUNCTION ml_generated.score_toy_columns(rsi float8, weekday float8) RETURNS float8[] LANGUAGE sql IMMUTABLE"
+        " AS 'SELECT ARRAY[1 - ($1 / 1000 + $2 / 100), $1 / 1000 + $2 / 100]'"
+    )
+    report = backfill(db)
+    assert report["failed"] == 0
+    wrong = value(
+        db,
+        "SELECT count(*) FROM pattern_events WHERE model_version IS NOT NULL AND ml_confidence_raw IS DISTINCT FROM"
+        " (ml_features ->> 'rsi_14')::float8 / 1000 + (ml_features ->> 'day_of_week')::float8 / 100",
+    )
+    assert wrong == 0
+    assert report["scored"] > 200
+    unscored = value(db, "SELECT count(*) FROM pattern_events WHERE ml_features ->> 'rsi_14' IS NULL")
+    assert report["not_scored"] == {"score_invalid": unscored}
+
+
 def test_a_dry_run_writes_nothing_and_a_limit_holds(db):
     add_bars(db)
     go_live(db)

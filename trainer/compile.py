@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,25 +14,41 @@ from psycopg import sql
 
 from trainer.artefact import ModelArgument, ModelFolder, find_model, load_joblib, refuse_released
 from trainer.cli import AsJson
-from trainer.compiler import CompileReport, compile_model
+from trainer.compiler import (
+    CompiledModel,
+    CompileReport,
+    Form,
+    UnsupportedModelError,
+    compile_model,
+    explanation_cost,
+    export_explanation,
+    export_path_attribution,
+    runtime_sql,
+)
 from trainer.errors import UserError
 from trainer.sql import statement
+
+# Microseconds that an INSERT may spend on saying which features moved its score.
+EXPLANATION_BUDGET = 250.0
 
 
 def compile_folder(folder: ModelFolder) -> CompileReport:
     """Write ``score.sql`` and ``register.sql`` of a fitted model and return the sizes of what was compiled.
 
-    The model card gets the hash of ``score.sql`` and the sizes. Raises ``UserError`` when the folder has no model, and
-    ``UnsupportedModelError`` for a model that cannot be compiled exactly.
+    ``score.sql`` holds the score function in its forms, the explanation, and the function that picks the model's
+    features. The model card gets the hash of ``score.sql`` and the sizes. Raises ``UserError`` when the folder has no
+    model, and ``UnsupportedModelError`` for a model that cannot be compiled exactly.
     """
     card = folder.card
     estimator = folder.load_estimator()
     names = list(card["feature_names"])
-    compiled = compile_model(estimator, f"ml_generated.score_{folder.version}", names, revoke_from_public=True)
-    score = compiled.sql + "\n" + _features_function(folder.version, names)
+    version = folder.version
+    compiled = compile_model(estimator, f"ml_generated.score_{version}", names, set_based=True, revoke_from_public=True)
+    explanation, card["explanation"] = _explanation(estimator, version, names)
+    score = "\n".join([compiled.sql, *explanation, _features_function(version, names)])
     folder.write_text("score.sql", score)
 
-    card["version"] = folder.version
+    card["version"] = version
     card["artefact_sha256"] = hashlib.sha256(score.encode()).hexdigest()
     card["compiled"] = {
         name: value
@@ -42,6 +58,22 @@ def compile_folder(folder: ModelFolder) -> CompileReport:
     folder.write_json("model_card.json", card)
     folder.write_text("register.sql", _registration(folder, card))
     return compiled.report
+
+
+def _explanation(estimator: Any, version: str, names: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return the SQL of the explanation functions and what the card says about them.
+
+    The log of predictions takes the exact contributions where an INSERT can afford them, else the path attribution.
+    """
+    try:
+        exact = export_explanation(estimator, f"ml_generated.explain_{version}", names, revoke_from_public=True)
+    except UnsupportedModelError as error:
+        return [], {"logged": None, "reason": str(error)}
+    cost = explanation_cost(estimator)
+    if cost <= EXPLANATION_BUDGET:
+        return [exact], {"logged": "exact", "expected_microseconds": round(cost)}
+    path = export_path_attribution(estimator, f"ml_generated.attribute_{version}", names, revoke_from_public=True)
+    return [exact, path], {"logged": "path", "expected_microseconds": round(cost)}
 
 
 def _features_function(version: str, feature_names: Sequence[str]) -> str:
@@ -80,17 +112,30 @@ def _registration(folder: ModelFolder, card: dict[str, Any]) -> str:
     return sql.SQL(template).format(**literals).as_string(None)
 
 
-def compile_file(model: Path, function_name: str) -> str:
-    """Return the SQL of anybody's own model in a joblib file: the helpers, then the function."""
-    from trainer.compiler import export_to_postgres, runtime_sql
+def compile_file(
+    model: Path,
+    function_name: str,
+    *,
+    form: Form = "auto",
+    set_based: bool = False,
+    row_type: str | None = None,
+    explain: bool = False,
+) -> CompiledModel:
+    """Return the SQL of anybody's own model in a joblib file: the helpers, then the functions.
 
+    With ``explain`` there is also ``<function>_explain``, which gives the contribution of each feature.
+    """
     if not model.is_file():
         raise UserError(f"There is no file {model}: give a model that joblib.dump has written.")
     loaded = load_joblib(model)
     if isinstance(loaded, type) or not hasattr(loaded, "predict"):
         kind = loaded.__name__ if isinstance(loaded, type) else type(loaded).__name__
         raise UserError(f"{model}: {kind} is not a model: dump the fitted estimator itself.")
-    return runtime_sql() + "\n" + export_to_postgres(loaded, function_name)
+    compiled = compile_model(loaded, function_name, form=form, set_based=set_based, row_type=row_type)
+    texts = [runtime_sql(), compiled.sql]
+    if explain:
+        texts.append(export_explanation(loaded, f"{function_name}_explain"))
+    return replace(compiled, sql="\n".join(texts))
 
 
 def command(
@@ -105,14 +150,56 @@ def command(
             show_default=False,
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="With --function: write the SQL to a file.", show_default=False),
+    ] = None,
+    form: Annotated[
+        Form,
+        typer.Option("--form", help="With --function: how trees are written; all forms give the same numbers."),
+    ] = "auto",
+    set_based: Annotated[
+        bool,
+        typer.Option(
+            "--set-based", help="With --function: add NAME_columns, one argument per feature, for whole tables."
+        ),
+    ] = False,
+    row_type: Annotated[
+        str | None,
+        typer.Option(
+            "--row-type",
+            metavar="TYPE",
+            help="With --function: add a function of a row of this composite type or table.",
+            show_default=False,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With --function: add NAME_explain, the contribution of each feature.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compile a fitted model to PL/pgSQL: score.sql and register.sql in its folder."""
     if function is not None:
         if model is None:
             raise UserError("Name the model's file: trainer compile MODEL.joblib --function NAME.")
-        typer.echo(compile_file(Path(model), function))
+        compiled = compile_file(
+            Path(model), function, form=form, set_based=set_based, row_type=row_type, explain=explain
+        )
+        if output is None:
+            typer.echo(compiled.sql)
+        else:
+            try:
+                output.write_text(compiled.sql, encoding="utf-8")
+            except OSError as error:
+                raise UserError(
+                    f"{output} cannot be written: {error.strerror}; name a file in a folder of yours."
+                ) from error
+        # Standard output is the SQL, unless that went to a file.
+        text = json.dumps(asdict(compiled.report)) if as_json else describe(compiled.report)
+        typer.echo(text, err=output is None)
         return
+    if output or set_based or row_type or explain or form != "auto":
+        raise UserError("--output, --form, --set-based, --row-type and --explain go with --function NAME.")
     folder = find_model(model)
     refuse_released(folder)
     report = compile_folder(folder)
@@ -123,8 +210,28 @@ def command(
 
 
 def describe(report: CompileReport) -> str:
-    """Return the sizes of a compiled model in a line."""
-    size = f"{report.algorithm}, {len(report.features)} features, {report.sql_bytes / 1000:.0f} kB of SQL"
+    """Return size, form and expected costs of a compiled model, a line each."""
+    size = f"{report.algorithm}, {len(report.features)} features, {report.sql_bytes / 1000:,.0f} kB of SQL"
     if report.trees:
-        size += f", {report.trees} trees with {report.leaves} leaves, at most {report.steps} splits per row"
-    return size
+        size += f", {report.trees:,} trees with {report.leaves:,} leaves, at most {report.steps:,} splits per row"
+    lines = [size, *(f"creates {_short(function)}" for function in report.functions)]
+    if report.trees:
+        lines.append("expected      first call   one row  row of many    memory")
+        lines += [
+            f"  {name:<10}{costs.first_call / 1000:>9.1f} ms{costs.one_row:>7,.0f} us{costs.row_of_many:>10,.1f} us"
+            f"{costs.memory_bytes / 1e6:>7.1f} MB"
+            for name, costs in report.costs.items()
+        ]
+    if report.transaction_rows is not None:
+        lines.append(
+            f"walks for the first {report.transaction_rows} rows of a transaction and {report.session_rows:,} of a"
+            " session, then CASE"
+        )
+    return "\n".join([*lines, *report.notes])
+
+
+def _short(signature: str) -> str:
+    """Return a signature in which many parameters of one type are counted."""
+    name, _, types = signature.rpartition("(")
+    parameters = types.rstrip(")").split(", ")
+    return signature if len(parameters) < 4 else f"{name}({len(parameters)} x {parameters[0]})"

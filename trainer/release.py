@@ -61,10 +61,15 @@ def _write_installation(folder: ModelFolder) -> None:
     remove = psycopg.sql.SQL(statement("remove_model").decode()).format(
         version=psycopg.sql.Literal(version),
         version_text=psycopg.sql.SQL(version),
-        score=psycopg.sql.Identifier("ml_generated", f"score_{version}"),
-        features=psycopg.sql.Identifier("ml_generated", f"features_{version}"),
+        drops=psycopg.sql.SQL("\n".join(f"DROP FUNCTION {name};" for name in _functions(folder))),
     )
     folder.write_text("remove.sql", remove.as_string(None))
+
+
+def _functions(folder: ModelFolder) -> list[str]:
+    """Return the signatures of all functions that ``score.sql`` creates, the last one first."""
+    signatures = re.findall(r"^COMMENT ON FUNCTION (.+) IS$", folder.read_text("score.sql", "compile"), re.MULTILINE)
+    return list(reversed(signatures))
 
 
 def _write_revision(folder: ModelFolder) -> Path:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pglast
 import psycopg
 import pytest
+from pglast import ast
 from sklearn.base import is_classifier
 
 from trainer.compiler import export_to_postgres, runtime_sql
@@ -20,7 +22,13 @@ class Scorer:
         connection.execute("CREATE TABLE row_to_score (id integer PRIMARY KEY, features float8[])")
 
     def install(self, model: Any) -> None:
-        self.connection.execute(export_to_postgres(model, "score"))
+        text = export_to_postgres(model, "score")
+        # Whatever the model, its text is these statements and no others.
+        assert {type(statement.stmt) for statement in pglast.parse_sql(text)} == {
+            ast.CreateFunctionStmt,
+            ast.CommentStmt,
+        }
+        self.connection.execute(text)
 
     def rows(self, rows: Any) -> np.ndarray:
         """Score rows with the installed model; None and NaN in ``rows`` stay what they are."""

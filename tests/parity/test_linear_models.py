@@ -3,11 +3,25 @@
 import numpy as np
 import pytest
 from hostile_rows import sprinkle
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine, make_classification
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine, make_classification
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, LogisticRegressionCV, Ridge
+from sklearn.linear_model import (
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    Perceptron,
+    Ridge,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    SGDClassifier,
+    SGDRegressor,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from trainer.compiler import UnsupportedModelError, assemble
 
 TOLERANCE = 1e-12
 TINY = [0.0, -0.0, 5e-324, -5e-324, 1e-310, 1e-200, -1e-101]
@@ -60,10 +74,89 @@ def test_scores_far_from_zero(assert_close):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # defaults that change from one release to the next
-def test_cross_validated(assert_close):
-    X, y = load_iris(return_X_y=True)
-    model = LogisticRegressionCV(Cs=2, cv=2, max_iter=5000).fit(X, y)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"refit": False, "class_weight": "balanced"},
+        {"solver": "saga", "l1_ratios": [0, 1], "tol": 1e-2, "use_legacy_attributes": False},
+    ],
+    ids=str,
+)
+def test_cross_validated(assert_close, settings):
+    for load in (load_iris, load_breast_cancer):
+        X, y = load(return_X_y=True)
+        model = LogisticRegressionCV(Cs=2, cv=2, max_iter=5000, **settings)
+        assert_close(make_pipeline(StandardScaler(), model).fit(X, y), X, TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"fit_intercept": False},
+        {"class_weight": "balanced", "C": 1e4, "tol": 1e-2},
+        {"C": np.inf, "tol": 1e-2},
+        {"solver": "liblinear", "dual": True, "intercept_scaling": 3.0},
+        {"solver": "liblinear", "l1_ratio": 1},
+        {"solver": "newton-cg"},
+        {"solver": "newton-cholesky"},
+        {"solver": "sag", "tol": 1e-2},
+        {"solver": "saga", "l1_ratio": 0.5, "tol": 1e-2, "C": 0.05},
+    ],
+    ids=str,
+)
+def test_forms_of_logistic_regression(assert_close, settings):
+    # One of the solvers knows two classes only.
+    loads = [load_breast_cancer] if settings.get("solver") == "liblinear" else [load_breast_cancer, load_wine]
+    for load in loads:
+        X, y = load(return_X_y=True)
+        assert_close(make_pipeline(StandardScaler(), classifier(**settings)).fit(X, y), X, TOLERANCE)
+
+
+def test_coefficients_in_a_sparse_matrix(assert_close):
+    X, y = load_wine(return_X_y=True)
+    model = make_pipeline(StandardScaler(), classifier(solver="saga", l1_ratio=1, C=0.05, tol=1e-2)).fit(X, y)
+    model[-1].sparsify()
     assert_close(model, X, TOLERANCE)
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits], ids=["two", "three", "ten"])
+@pytest.mark.parametrize("loss", ["log_loss", "modified_huber"])
+def test_stochastic_gradient_descent(assert_close, loss, load):
+    X, y = load(return_X_y=True)
+    for settings in ({}, {"average": True, "class_weight": "balanced"}):
+        estimator = SGDClassifier(loss=loss, alpha=0.05, random_state=0, **settings)
+        model = make_pipeline(StandardScaler(), estimator).fit(X[:500], y[:500])
+        assert_close(model, np.concatenate([X[:300], sprinkle(X[:80], TINY, 0.5)]), TOLERANCE)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "modified_huber"])
+def test_no_class_has_a_probability(assert_close, loss):
+    """Far from every class, the library takes all of them for equally probable."""
+    X, y = load_iris(return_X_y=True)
+    model = SGDClassifier(loss=loss, random_state=0).fit(X, y)
+    model.coef_[:] = -np.abs(model.coef_) - 1
+    rows = np.concatenate([X, X * 1e3])
+    assert (model.predict_proba(rows) == 1 / 3).all(axis=1).any()
+    assert_close(model, rows, TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RidgeClassifier(),
+        RidgeClassifierCV(),
+        LinearSVC(),
+        Perceptron(),
+        SGDClassifier(),
+        SGDClassifier(loss="squared_error"),
+    ],
+    ids=repr,
+)
+def test_classifiers_without_probabilities(model):
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(UnsupportedModelError, match="no predict_proba; fit it inside CalibratedClassifierCV"):
+        assemble(make_pipeline(StandardScaler(), model).fit(X, y))
 
 
 def test_feature_without_values_is_dropped(assert_close):
@@ -84,7 +177,16 @@ def test_one_feature_and_many(assert_close, columns):
 
 
 @pytest.mark.parametrize(
-    "model", [LinearRegression(), LinearRegression(fit_intercept=False), Ridge(), Lasso(alpha=0.1)], ids=repr
+    "model",
+    [
+        LinearRegression(),
+        LinearRegression(fit_intercept=False),
+        Ridge(),
+        Lasso(alpha=0.1),
+        SGDRegressor(random_state=0),
+        SGDRegressor(penalty="l1", average=True, random_state=0),
+    ],
+    ids=repr,
 )
 def test_regressors(assert_close, model):
     X, y = load_diabetes(return_X_y=True)

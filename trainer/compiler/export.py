@@ -116,7 +116,7 @@ def compile_model(
         raise UnsupportedModelError(f"There is no form {form!r}; choose one of {', '.join(get_args(Form))}.")
     quote_function_name(function_name)
     expr = fold(assemble(model))
-    names = _feature_names(model, feature_names)
+    names = feature_names_of(model, feature_names)
     size = _size(expr)
     writer = _Writer(function_name, names, runtime_schema, revoke_from_public, _description(model))
     form = writer.write_array_functions(expr, form, size)
@@ -218,11 +218,12 @@ class _Writer:
             case_name = self._derived("_case")
             self.tiers = (session, transaction)
             interpreter = TieredInterpreter(self.runtime_schema, quote_function_name(case_name), *self.tiers)
+            # Settings cannot be changed in a parallel worker.
+            self._write_plpgsql(self.name, interpreter, expr, "RESTRICTED")
             self._write_plpgsql(case_name, CaseInterpreter(self.runtime_schema), expr)
         else:
             interpreter = (CaseInterpreter if form == "case" else WalkInterpreter)(self.runtime_schema)
-        # Settings cannot be changed in a parallel worker.
-        self._write_plpgsql(self.name, interpreter, expr, "RESTRICTED" if form == "tiered" else "SAFE")
+            self._write_plpgsql(self.name, interpreter, expr)
         self.costs.update({key: value for key, value in (("walk", walk), ("case", case)) if form in (key, "tiered")})
         return form
 
@@ -326,7 +327,6 @@ def _header(model: Any, names: list[str], writer: _Writer) -> str:
     lines = [
         f"Compiled by pattern-confidence {_version('pattern-confidence')} from a {_chain(model)}.",
         f"Features ({len(names)}): {json_text(names)[1:-1]}",
-        f"Functions: {json_text(writer.functions)[1:-1]}",
         f"SHA-256 of the statements below: {hashlib.sha256(statements.encode()).hexdigest()}",
     ]
     wrapped = [
@@ -367,7 +367,8 @@ def _labels(estimator: Any) -> list[Any]:
     return [label.item() if hasattr(label, "item") else label for label in classes]
 
 
-def _feature_names(model: Any, feature_names: Sequence[str] | None) -> list[str]:
+def feature_names_of(model: Any, feature_names: Sequence[str] | None) -> list[str]:
+    """Return the given names if they fit the model, else those of its fitting, else ``x0``, ``x1``, ..."""
     first = first_fitted(model)
     size = int(first.n_features_in_)
     fitted = getattr(first, "feature_names_in_", None)

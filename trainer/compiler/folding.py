@@ -7,7 +7,7 @@ the decision is the same for every double, not merely close. What the transforme
 accepted values per feature.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 
@@ -54,7 +54,8 @@ def _fold_trees(expr: nodes.TreeExpr) -> nodes.TreeExpr:
         return expr
     columns = columns_of(expr.source)
     guard = _guard(base, expr.source)
-    trees = [_fold_tree(tree, columns) for tree in expr.trees]
+    smooth = _smooth_thresholds(expr.trees, columns)
+    trees = [_fold_tree(tree, columns, smooth) for tree in expr.trees]
     if isinstance(expr, nodes.AveragedTreesExpr):
         return nodes.AveragedTreesExpr(guard, trees)
     assert isinstance(expr, nodes.BoostedTreesExpr)  # noqa: S101  there are two kinds of sums of trees
@@ -259,7 +260,20 @@ def _guard(base: nodes.VectorNode, source: nodes.VectorNode) -> nodes.VectorNode
 # Splits
 
 
-def _fold_tree(tree: nodes.Tree, columns: list[Column]) -> nodes.Tree:
+def _smooth_thresholds(trees: Sequence[nodes.Tree], columns: list[Column]) -> dict[int, tuple[Floats, Floats]]:
+    """Return, per column without steps, its thresholds in order and the feature's: one bisection finds all of them."""
+    gathered: dict[int, list[Floats]] = {}
+    for tree in trees:
+        for place in np.unique(tree.feature).tolist():
+            if columns[place].steps is None:
+                gathered.setdefault(place, []).append(tree.threshold[tree.feature == place])
+    ordered = {place: np.unique(np.concatenate(parts)) for place, parts in gathered.items()}
+    return {place: (limits, _last_at_most(columns[place], limits)) for place, limits in ordered.items()}
+
+
+def _fold_tree(
+    tree: nodes.Tree, columns: list[Column], smooth_thresholds: dict[int, tuple[Floats, Floats]]
+) -> nodes.Tree:
     feature = np.array([columns[place].feature for place in tree.feature], dtype=np.int64)
     threshold, left, right = tree.threshold.copy(), tree.left.copy(), tree.right.copy()
     missing_left = tree.missing_left.copy()
@@ -280,7 +294,8 @@ def _fold_tree(tree: nodes.Tree, columns: list[Column]) -> nodes.Tree:
                 breakpoints[split] = folded.points
     for place, splits in smooth.items():
         column = columns[place]
-        threshold[splits] = _last_at_most(column, tree.threshold[splits])
+        limits, folded_limits = smooth_thresholds[place]
+        threshold[splits] = folded_limits[np.searchsorted(limits, tree.threshold[splits])]
         if not np.isnan(column.at_missing):
             missing_left[splits] = column.at_missing <= tree.threshold[splits]
     return replace(

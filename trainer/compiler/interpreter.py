@@ -9,7 +9,7 @@ from m2cgen import ast
 from m2cgen.interpreters.interpreter import BaseInterpreter
 
 from trainer.compiler import folding, nodes
-from trainer.compiler.code_generator import FLOAT, FLOATS, CodeGenerator, quote_identifier
+from trainer.compiler.code_generator import FLOAT, FLOATS, SINGLE, CodeGenerator, quote_identifier
 
 PARAMETER = "p_features"
 SCORES_PARAMETER = "p_scores"
@@ -64,7 +64,9 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
     def _needs_null(self, vectors: list[nodes.VectorNode]) -> bool:
         """Say whether anything tests for NULL, so that NaN must become NULL first."""
         tests = nodes.ImputeVector | nodes.MissingIndicatorVector | nodes.StepVector
-        return any(isinstance(node, tests) for node in vectors)
+        return any(
+            isinstance(node, tests) or (isinstance(node, nodes.GuardedVector) and bool(node.known)) for node in vectors
+        )
 
     def _check_shape(self, size: int) -> None:
         code = self._code
@@ -332,6 +334,76 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
     def interpret_exp_expr(self, expr: ast.ExpExpr, **_: Any) -> str:
         """Call the runtime's exp that does not fail on underflow."""
         return self._helper("exponential", self._do_interpret(expr.expr))
+
+    def interpret_sigmoid_single_expr(self, expr: nodes.SigmoidSingleExpr, **_: Any) -> str:
+        """Call the runtime's logistic function in single precision."""
+        self.helpers.add("exponential_single")
+        return self._helper("sigmoid_single", self._do_interpret(expr.expr))
+
+    def interpret_exponential_single_expr(self, expr: nodes.ExponentialSingleExpr, **_: Any) -> str:
+        """Call the runtime's exp in single precision."""
+        return self._helper("exponential_single", self._do_interpret(expr.expr))
+
+    def interpret_softmax_single_vector(self, expr: nodes.SoftmaxSingleVector, **_: Any) -> str:
+        """Call the runtime's softmax in single precision."""
+        self.helpers.add("exponential_single")
+        return self._helper("softmax_single", self._do_interpret(expr.source))
+
+    def interpret_positive_expr(self, expr: nodes.PositiveExpr, **_: Any) -> str:
+        """Compare with zero."""
+        code = self._code
+        test = code.operation(self._do_interpret(expr.expr), ">", code.number(0))
+        return code.choice(test, code.number(1), code.number(0))
+
+    def interpret_complement_single_vector(self, expr: nodes.ComplementSingleVector, **_: Any) -> str:
+        """Subtract from one in single precision; the scalar is evaluated once."""
+        code = self._code
+        share = self._fresh("v_share", FLOAT)
+        code.assign(share, self._do_interpret(expr.expr))
+        difference = code.operation(code.number(1, single=True), "-", f"{share}::{SINGLE}")
+        return code.array([code.as_float(difference), share])
+
+    def interpret_signed_square_expr(self, expr: nodes.SignedSquareExpr, **_: Any) -> str:
+        """Write |x| * x; the assembler bounds the score, so that the product does not underflow."""
+        value = self._value_variable(self._do_interpret(expr.expr))
+        return self._code.operation(self._code.call("pg_catalog.abs", value), "*", value)
+
+    def interpret_log_expr(self, expr: ast.LogExpr, **_: Any) -> str:
+        """Write the natural logarithm."""
+        return self._code.call("pg_catalog.ln", self._do_interpret(expr.expr))
+
+    def interpret_clip_expr(self, expr: nodes.ClipExpr, **_: Any) -> str:
+        """Write the nearer bound for a value beyond it."""
+        value = self._do_interpret(expr.expr)
+        if expr.lowest > -math.inf:
+            value = self._code.call("GREATEST", value, self._code.number(expr.lowest))
+        return self._code.call("LEAST", value, self._code.number(expr.highest)) if expr.highest < math.inf else value
+
+    def interpret_affine_expr(self, expr: nodes.AffineExpr, **_: Any) -> str:
+        """Write a product and a sum; a product with a factor below 1 may underflow."""
+        code = self._code
+        value, factor = self._do_interpret(expr.expr), code.number(expr.factor)
+        is_safe = abs(expr.factor) >= 1
+        product = code.operation(factor, "*", value) if is_safe else self._helper("product", factor, value)
+        return code.operation(product, "+", code.number(expr.shift)) if expr.shift else product
+
+    def interpret_interpolation_expr(self, expr: nodes.InterpolationExpr, **_: Any) -> str:
+        """Call the runtime's broken line."""
+        line = [self._code.numbers(values) for values in (expr.points, expr.heights, expr.slopes)]
+        value = self._do_interpret(expr.expr)
+        if expr.single:
+            return self._helper("interpolate_single", value, *line)
+        self.helpers.add("product")
+        return self._helper("interpolate", value, *line)
+
+    def interpret_normalized_vector(self, expr: nodes.NormalizedVector, **_: Any) -> str:
+        """Call the runtime's division by the sum."""
+        self.helpers.add("pairwise_sum")
+        return self._helper("normalized", self._do_interpret(expr.source))
+
+    def interpret_mean_vector(self, expr: nodes.MeanVector, **_: Any) -> str:
+        """Call the runtime's mean."""
+        return self._helper("mean_of_rows", self._code.array([self._vector(vector) for vector in expr.exprs]))
 
     def interpret_bin_num_expr(self, expr: ast.BinNumExpr, **_: Any) -> str:
         """Write an infix expression; every operator has parentheses of its own."""

@@ -400,3 +400,67 @@ class SoftmaxSingleVector(ast.VectorExpr):  # type: ignore[misc]
     def __init__(self, source: ast.Expr) -> None:
         self.source = source
         self.output_size = source.output_size
+
+
+class ClipExpr(ast.NumExpr):  # type: ignore[misc]
+    """``expr``, or the nearer of ``lowest`` and ``highest`` where it lies beyond."""
+
+    def __init__(self, expr: ast.Expr, lowest: float, highest: float) -> None:
+        self.expr = expr
+        self.lowest = float(lowest)
+        self.highest = float(highest)
+
+
+class AffineExpr(ast.NumExpr):  # type: ignore[misc]
+    """``factor * expr + shift``."""
+
+    def __init__(self, expr: ast.Expr, factor: float, shift: float = 0.0) -> None:
+        self.expr = expr
+        self.factor = float(factor)
+        self.shift = float(shift)
+
+
+class InterpolationExpr(ast.NumExpr):  # type: ignore[misc]
+    """The broken line through ``points`` (increasing) and ``heights``, level beyond its ends.
+
+    Between two points it is ``slope * (expr - point) + height`` with the left one's numbers; at a point, its height.
+    With ``single``, numbers and operations are float32, and at a point the line from its left is taken to its end.
+    """
+
+    def __init__(self, expr: ast.Expr, points: Floats, heights: Floats, *, single: bool = False) -> None:
+        self.expr = expr
+        self.points = np.asarray(points, dtype=np.float64)
+        self.heights = np.asarray(heights, dtype=np.float64)
+        self.single = single
+        number = np.float32 if single else np.float64
+        with np.errstate(all="ignore"):
+            slopes = np.diff(self.heights.astype(number)) / np.diff(self.points.astype(number))
+        self.slopes = slopes.astype(np.float64)
+
+
+class NormalizedVector(ast.VectorExpr):  # type: ignore[misc]
+    """A vector of values >= 0 divided by their sum; all the same where the sum is zero.
+
+    The sum is numpy's: in order below eight values, pairwise from there on.
+    """
+
+    def __init__(self, source: ast.Expr) -> None:
+        self.source = source
+        self.output_size = source.output_size
+
+
+class MeanVector(ast.VectorExpr):  # type: ignore[misc]
+    """The elementwise mean of vectors of one size, added in order from zero."""
+
+    def __init__(self, exprs: Sequence[ast.Expr]) -> None:
+        self.exprs = list(exprs)
+        self.output_size = self.exprs[0].output_size
+
+
+def elements(expr: ast.Expr) -> list[ast.Expr]:
+    """Return the elements of a vector, each as a scalar; a scalar is its only element."""
+    if expr.output_size == 1 and not isinstance(expr, ast.VectorExpr):
+        return [expr]
+    if isinstance(expr, ast.VectorVal):
+        return list(expr.exprs)
+    return [ElementExpr(expr, index) for index in range(expr.output_size)]

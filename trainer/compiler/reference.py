@@ -214,6 +214,46 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
                 total = total + float(exponential)
             return [exponential / np.float32(total) for exponential in exponentials]
 
+    def interpret_normalized_vector(self, expr: nodes.NormalizedVector, **_: Any) -> list[float]:
+        """Divide by the sum."""
+        values = self._do_interpret(expr.source)
+        total = _pairwise_sum(values)
+        return [value / total for value in values] if total != 0 else [1 / len(values)] * len(values)
+
+    def interpret_mean_vector(self, expr: nodes.MeanVector, **_: Any) -> list[float]:
+        """Sum from zero, vector by vector, then divide."""
+        means = [0.0] * expr.output_size
+        for vector in expr.exprs:
+            means = [mean + value for mean, value in zip(means, self._do_interpret(vector), strict=True)]
+        return [mean / len(expr.exprs) for mean in means]
+
+    def interpret_clip_expr(self, expr: nodes.ClipExpr, **_: Any) -> float:
+        """Keep a value between two others."""
+        return min(max(float(self._do_interpret(expr.expr)), expr.lowest), expr.highest)
+
+    def interpret_affine_expr(self, expr: nodes.AffineExpr, **_: Any) -> float:
+        """Multiply, then add."""
+        return expr.factor * float(self._do_interpret(expr.expr)) + expr.shift
+
+    def interpret_interpolation_expr(self, expr: nodes.InterpolationExpr, **_: Any) -> float:
+        """Find the two points around a value and follow the line between them."""
+        number = np.float32 if expr.single else np.float64
+        points, heights, slopes = (array.astype(number) for array in (expr.points, expr.heights, expr.slopes))
+        value = min(max(number(self._do_interpret(expr.expr)), points[0]), points[-1])
+        last = len(points) - 1
+        place = 0
+        while place < last - 1 and points[place + 1] < value:
+            place += 1
+        if last == 0:
+            return float(heights[0])
+        if value == points[place + 1] and not expr.single:
+            return float(heights[place + 1])
+        return float(slopes[place] * (value - points[place]) + heights[place])
+
+    def interpret_log_expr(self, expr: ast.LogExpr, **_: Any) -> float:
+        """Return the natural logarithm."""
+        return math.log(self._do_interpret(expr.expr))
+
     def interpret_sigmoid_expr(self, expr: ast.SigmoidExpr, **_: Any) -> float:
         """Return 1 / (1 + exp(-x))."""
         value = self._do_interpret(expr.expr)
@@ -277,3 +317,23 @@ def _below(points: nodes.Floats, value: float) -> int:
     for point in points.tolist():
         count += point < value
     return count
+
+
+def _pairwise_sum(values: Sequence[float]) -> float:
+    """Add up as numpy does: in order, or eight partial sums side by side, or halves of more than 128 values."""
+    size = len(values)
+    if size > 128:
+        half = size // 2 - size // 2 % 8
+        return _pairwise_sum(values[:half]) + _pairwise_sum(values[half:])
+    total = 0.0
+    start = 0
+    if size >= 8:
+        start = size - size % 8
+        partial = list(values[:8])
+        for index in range(8, start):
+            partial[index % 8] = partial[index % 8] + values[index]
+        a, b, c, d, e, f, g, h = partial
+        total = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for value in values[start:]:
+        total = total + value
+    return total

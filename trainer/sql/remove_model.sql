@@ -4,5 +4,4 @@
 DELETE FROM public.ml_aliases WHERE version = {version};
 DELETE FROM public.ml_calibrators WHERE model_version = {version};
 DELETE FROM public.ml_models WHERE version = {version};
-DROP FUNCTION {score}(double precision[]);
-DROP FUNCTION {features}(ml.feature_vector);
+{drops}

@@ -7,6 +7,7 @@ from m2cgen import ast
 from m2cgen.assemblers.base import ModelAssembler
 
 from trainer.compiler import nodes
+from trainer.compiler.errors import UnsupportedModelError
 
 
 class Assembler(ModelAssembler):  # type: ignore[misc]
@@ -14,9 +15,16 @@ class Assembler(ModelAssembler):  # type: ignore[misc]
 
     model: Any
 
-    def __init__(self, model: Any, source: nodes.VectorNode) -> None:
+    def __init__(self, model: Any, source: nodes.VectorNode, is_sparse: bool = False) -> None:
         super().__init__(model)
         self.source = source
+        self.is_sparse = is_sparse
+
+    def decision_function(self) -> ast.Expr:
+        """Return the scores that the library's method of this name gives: a scalar for two classes, else a vector."""
+        raise UnsupportedModelError(
+            f"The decision_function of {type(self.model).__name__} is not supported, and calibration takes it."
+        )
 
     def finite_source(self, allow_missing: bool) -> nodes.VectorNode:
         """Return ``source`` behind scikit-learn's usual check for infinity and missing values."""
@@ -27,6 +35,10 @@ class Assembler(ModelAssembler):  # type: ignore[misc]
 
 def binary_probabilities(score: ast.Expr) -> ast.VectorVal:
     """Return ``[1 - p, p]`` where ``p`` is the logistic function of ``score``."""
-    positive = ast.SigmoidExpr(score, to_reuse=True)
-    negative = ast.BinNumExpr(ast.NumVal(1.0), positive, ast.BinNumOpType.SUB)
-    return ast.VectorVal([negative, positive])
+    return with_complement(ast.SigmoidExpr(score))
+
+
+def with_complement(positive: ast.Expr) -> ast.VectorVal:
+    """Return ``[1 - p, p]`` where ``p`` is the scalar ``positive``."""
+    positive.to_reuse = True
+    return ast.VectorVal([ast.BinNumExpr(ast.NumVal(1.0), positive, ast.BinNumOpType.SUB), positive])

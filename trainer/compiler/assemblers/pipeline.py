@@ -1,21 +1,37 @@
-"""Pipelines, and the transformers that may stand before the last step."""
+"""Pipelines and column transformers, and the transformers that may stand before the last step."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from trainer.compiler import nodes
-from trainer.compiler.code_generator import json_text
+from trainer.compiler.assemblers.columns import (
+    Columns,
+    check_width,
+    class_key,
+    is_absent,
+    require_fitted,
+    select,
+    unfrozen,
+)
+from trainer.compiler.assemblers.encoders import one_hot_encoder, ordinal_encoder
+from trainer.compiler.assemblers.imputers import simple_imputer
+from trainer.compiler.assemblers.scalers import (
+    max_abs_scaler,
+    min_max_scaler,
+    robust_scaler,
+    standard_scaler,
+    weighted,
+)
 from trainer.compiler.errors import UnsupportedModelError
 
 
-def transform(transformer: Any, source: nodes.VectorNode) -> nodes.VectorNode:
-    """Return the columns that a fitted transformer makes of ``source``; refuse a class that is not known."""
+def transform(transformer: Any, columns: Columns) -> Columns:
+    """Return the columns that a fitted transformer makes of ``columns``; refuse a class that is not known."""
     if is_absent(transformer):
-        return source
+        return columns
+    transformer = unfrozen(transformer)
     step = TRANSFORMERS.get(class_key(transformer))
     if step is None:
         raise UnsupportedModelError(
@@ -23,86 +39,51 @@ def transform(transformer: Any, source: nodes.VectorNode) -> nodes.VectorNode:
             f" {', '.join(sorted(key.split('_', 1)[1] for key in TRANSFORMERS))}."
         )
     require_fitted(transformer)
-    return step(transformer, source)
+    return step(transformer, columns)
 
 
-def require_fitted(model: Any) -> None:
-    """Raise `UnsupportedModelError` for an estimator that is not fitted."""
-    try:
-        check_is_fitted(model)
-    except NotFittedError as error:
-        raise UnsupportedModelError(f"{type(model).__name__} is not fitted; call fit first.") from error
-
-
-def is_absent(step: Any) -> bool:
-    """Say whether a pipeline step is a placeholder that does nothing."""
-    return step is None or isinstance(step, str)
-
-
-def class_key(model: Any) -> str:
-    """Return the top-level module and the class name of ``model``, as in `SUPPORTED_MODELS`."""
-    return f"{type(model).__module__.split('.')[0]}_{type(model).__name__}"
-
-
-def _pipeline(pipeline: Any, source: nodes.VectorNode) -> nodes.VectorNode:
+def _pipeline(pipeline: Any, columns: Columns) -> Columns:
     for _, step in pipeline.steps:
-        source = transform(step, source)
-    return source
+        columns = transform(step, columns)
+    return columns
 
 
-def _impute(imputer: Any, source: nodes.VectorNode) -> nodes.VectorNode:
-    if not (isinstance(imputer.missing_values, float) and np.isnan(imputer.missing_values)):
+def _column_transformer(transformer: Any, columns: Columns) -> Columns:
+    check_width(transformer, columns)
+    weights = transformer.transformer_weights or {}
+    parts = []
+    for name, step, _ in transformer.transformers_:
+        indices = transformer._transformer_to_input_indices[name]
+        if (isinstance(step, str) and step == "drop") or len(indices) == 0:
+            continue
+        part = transform(step, select(columns, indices))
+        parts.append(part if weights.get(name) is None else weighted(part, float(weights[name])))
+    if not parts:
+        raise UnsupportedModelError("ColumnTransformer drops every column; keep at least one.")
+    vector = parts[0].vector if len(parts) == 1 else nodes.ConcatVector([part.vector for part in parts])
+    return Columns(vector, transformer.sparse_output_)
+
+
+def _function_transformer(transformer: Any, columns: Columns) -> Columns:
+    if transformer.func is not None:
         raise UnsupportedModelError(
-            f"SimpleImputer with missing_values={json_text(imputer.missing_values)} is not supported;"
-            " use the default, NaN."
+            "FunctionTransformer with a function is not supported; compute its result before, as a feature."
         )
-    if not np.issubdtype(imputer._fill_dtype, np.number):
-        raise UnsupportedModelError(
-            f"SimpleImputer fitted on {imputer._fill_dtype} is not supported; fit it on numbers."
-        )
-    _check_width(imputer, source)
-    # As scikit-learn does, infinity is refused where missing values are let through.
-    checked = _finite(source)
-    fill = np.asarray(imputer.statistics_)
-    empty = np.isnan(fill.astype(np.float64)) & (not imputer.keep_empty_features)
-    kept = np.flatnonzero(~empty)
-    if len(kept) == 0:
-        raise UnsupportedModelError("SimpleImputer drops every feature: none had a value when it was fitted.")
-    selected = checked if len(kept) == len(fill) else nodes.SelectVector(checked, kept.tolist())
-    imputed = nodes.ImputeVector(selected, fill[kept].astype(imputer._fill_dtype).astype(np.float64))
-    if not imputer.add_indicator or len(imputer.indicator_.features_) == 0:
-        return imputed
-    watched = nodes.SelectVector(checked, imputer.indicator_.features_.tolist())
-    return nodes.ConcatVector([imputed, nodes.MissingIndicatorVector(watched)])
+    vector = columns.vector
+    if transformer.validate and (vector.may_be_missing or not vector.is_finite):
+        vector = nodes.CheckedVector(vector, allow_missing=False, limit=np.inf)
+    return Columns(vector, columns.is_sparse)
 
 
-def _standardize(scaler: Any, source: nodes.VectorNode) -> nodes.VectorNode:
-    _check_width(scaler, source)
-    means = np.asarray(scaler.mean_, dtype=np.float64) if scaler.with_mean else None
-    scales = np.asarray(scaler.scale_, dtype=np.float64) if scaler.with_std else None
-    for values in (means, scales):
-        if values is not None and not np.isfinite(values).all():
-            raise UnsupportedModelError(
-                "StandardScaler holds a mean or scale that is not finite; leave out features without values."
-            )
-    checked = _finite(source)
-    return checked if means is None and scales is None else nodes.StandardizeVector(checked, means, scales)
-
-
-def _finite(source: nodes.VectorNode) -> nodes.VectorNode:
-    return source if source.is_finite else nodes.CheckedVector(source, allow_missing=True, limit=np.inf)
-
-
-def _check_width(transformer: Any, source: nodes.VectorNode) -> None:
-    if transformer.n_features_in_ != source.output_size:
-        raise UnsupportedModelError(
-            f"{type(transformer).__name__} was fitted on {transformer.n_features_in_} columns"
-            f" and receives {source.output_size}; fit the pipeline as a whole."
-        )
-
-
-TRANSFORMERS: dict[str, Callable[[Any, nodes.VectorNode], nodes.VectorNode]] = {
+TRANSFORMERS: dict[str, Callable[[Any, Columns], Columns]] = {
+    "sklearn_ColumnTransformer": _column_transformer,
+    "sklearn_FunctionTransformer": _function_transformer,
+    "sklearn_MaxAbsScaler": max_abs_scaler,
+    "sklearn_MinMaxScaler": min_max_scaler,
+    "sklearn_OneHotEncoder": one_hot_encoder,
+    "sklearn_OrdinalEncoder": ordinal_encoder,
     "sklearn_Pipeline": _pipeline,
-    "sklearn_SimpleImputer": _impute,
-    "sklearn_StandardScaler": _standardize,
+    "sklearn_RobustScaler": robust_scaler,
+    "sklearn_SimpleImputer": simple_imputer,
+    "sklearn_StandardScaler": standard_scaler,
 }

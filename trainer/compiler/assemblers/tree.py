@@ -1,6 +1,6 @@
 """scikit-learn's trees, forests and gradient boosting: float32 features, float64 thresholds and leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,12 +39,21 @@ def fold_float32(thresholds: nodes.Floats) -> nodes.Floats:
 
 
 def tree_from_nodes(
-    is_leaf: Any, feature: Any, threshold: Any, left: Any, right: Any, missing_left: Any, leaf_values: Any
+    is_leaf: Any,
+    feature: Any,
+    threshold: Any,
+    left: Any,
+    right: Any,
+    missing_left: Any,
+    leaf_values: Any,
+    cover: Any = None,
+    breakpoints: Mapping[int, nodes.Floats] | None = None,
 ) -> nodes.Tree:
     """Return the tree of a table with one row per node, splits and leaves mixed, root first.
 
-    All arguments have one entry per node; ``leaf_values`` has shape (nodes, outputs). Splits and leaves keep
-    their order. Raises `UnsupportedModelError` for a leaf value that is not finite or too close to zero.
+    All arguments have one entry per node, but ``leaf_values`` has shape (nodes, outputs), and ``breakpoints`` has
+    entries only for splits on a set of values. Splits and leaves keep their order. Raises `UnsupportedModelError`
+    for a leaf value that is not finite or too close to zero.
     """
     is_leaf = np.asarray(is_leaf, dtype=bool)
     split = ~is_leaf
@@ -64,6 +73,9 @@ def tree_from_nodes(
         missing_left=np.asarray(missing_left, dtype=bool)[split],
         leaves=leaves,
         depth=_depth(split, np.flatnonzero(split), left, right),
+        breakpoints={int(number[row]): points for row, points in (breakpoints or {}).items()},
+        split_cover=None if cover is None else np.asarray(cover, dtype=np.float64)[split],
+        leaf_cover=None if cover is None else np.asarray(cover, dtype=np.float64)[is_leaf],
     )
 
 
@@ -87,6 +99,7 @@ def _float32_tree(model: Any, leaf_values: Any) -> nodes.Tree:
         right=tree.children_right,
         missing_left=tree.missing_go_to_left,
         leaf_values=leaf_values,
+        cover=tree.weighted_n_node_samples,
     )
 
 
@@ -94,8 +107,11 @@ class Float32TreeAssembler(Assembler):
     """What the families of this module share: the check of their input, and one target only."""
 
     def checked_source(self, allow_missing: bool) -> nodes.CheckedVector:
-        """Return ``source`` behind the check that the library has before it rounds to float32."""
-        return nodes.CheckedVector(self.source, allow_missing=allow_missing, limit=FLOAT32_LIMIT)
+        """Return ``source`` behind the check that the library has before it rounds to float32.
+
+        In a sparse matrix the library takes no missing values.
+        """
+        return nodes.CheckedVector(self.source, allow_missing and not self.is_sparse, limit=FLOAT32_LIMIT)
 
     def require_one_target(self) -> None:
         """Refuse a model of several targets."""
@@ -141,9 +157,13 @@ class GradientBoostingAssembler(Float32TreeAssembler):
 class GradientBoostingClassifierAssembler(GradientBoostingAssembler):
     """Logistic function or softmax of the scores."""
 
+    def decision_function(self) -> ast.Expr:
+        """Return the score, or one per class when there are more than two."""
+        return self.scores()
+
     def assemble(self) -> ast.Expr:
         """Return probabilities in the order of ``classes_``."""
-        scores = self.scores()
+        scores = self.decision_function()
         if self.model.loss == "exponential":
             return binary_probabilities(ast.BinNumExpr(ast.NumVal(2.0), scores, ast.BinNumOpType.MUL))
         return binary_probabilities(scores) if scores.output_size == 1 else nodes.SoftmaxVector(scores)

@@ -6,6 +6,7 @@ from trainer.compiler.code_generator import quote_identifier
 
 # Stands for the quoted schema in the files, and occurs in none of their comments.
 PLACEHOLDER = "@schema@"
+DOLLAR_QUOTE = "$function$"
 
 
 def runtime_sql(schema: str = "ml") -> str:
@@ -15,9 +16,12 @@ def runtime_sql(schema: str = "ml") -> str:
     for a schema name that PostgreSQL cannot hold.
     """
     quoted = quote_identifier(schema)
+    tag = DOLLAR_QUOTE
+    while tag in quoted:
+        tag = f"{tag[:-1]}_$"
     folder = files(__package__)
     texts = [
-        entry.read_text(encoding="utf-8").replace(PLACEHOLDER, quoted)
+        entry.read_text(encoding="utf-8").replace(DOLLAR_QUOTE, tag).replace(PLACEHOLDER, quoted)
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
         if entry.name.endswith(".sql")
     ]

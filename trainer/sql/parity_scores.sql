@@ -1,0 +1,3 @@
+SELECT {score}(features), {score_columns}({columns})
+FROM pg_temp.parity_rows
+ORDER BY place

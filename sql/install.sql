@@ -65,6 +65,7 @@
 \ir scoring/brings_own_score.sql
 \ir scoring/score_pattern_event.sql
 \ir scoring/pattern_events_10_score.sql
+\ir scoring/compute_contributions.sql
 \ir scoring/explain_features.sql
 \ir scoring/top_contributions.sql
 \ir scoring/log_predictions.sql

@@ -227,5 +227,5 @@ def describe(figure: dict[str, Any]) -> str:
     equal = figure.get("bit_equal_share", figure.get("bit_equal_values", 0) / max(1, figure.get("values", 1)))
     return (
         f"{figure['rows']:>6,} rows, {equal:7.2%} bit-equal, off by <= {figure['max_difference']:.1e}, "
-        f"beyond tolerance: {figure['rows_beyond_tolerance']}"
+        f"too far off: {figure['rows_beyond_tolerance']}"
     )

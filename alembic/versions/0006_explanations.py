@@ -17,6 +17,7 @@ CHANGED = {
     "ops/score_batch": "0004",
 }
 ADDED = (
+    "scoring/compute_contributions",
     "scoring/explain_features",
     "scoring/top_contributions",
     "ops/explain",

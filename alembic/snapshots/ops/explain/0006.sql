@@ -2,7 +2,7 @@
 -- Called by: people and applications. Calls: ml.explain_features. Reads: ml_predictions, pattern_events, ml_models.
 -- Writes: nothing.
 
--- What is explained, and by which method, is said at ml.explain_features. The features are those of the log, so the
+-- What is explained, and by which method, is said at ml.compute_contributions. The features are those of the log, so the
 -- answer holds whatever happens to the event or its bars later.
 CREATE OR REPLACE FUNCTION ml.explain(p_event_id uuid)
 RETURNS TABLE (

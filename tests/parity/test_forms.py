@@ -6,6 +6,9 @@ import numpy as np
 import psycopg
 import pytest
 from hostile_rows import near, sprinkle, tree_thresholds
+from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -17,7 +20,8 @@ from sklearn.ensemble import (
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from xgboost import XGBClassifier, XGBRegressor
 
 from trainer.compiler import UnsupportedModelError, compile_model, export, export_to_postgres
 
@@ -25,6 +29,19 @@ CANCER = load_breast_cancer(return_X_y=True)
 WINE = load_wine(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)
 GAPS = (sprinkle(CANCER[0], [np.nan], 0.1), CANCER[1])
+
+_random = np.random.default_rng(0)
+# Three numbers with gaps and zeros, and a code.
+_numbers = sprinkle(sprinkle(_random.normal(size=(500, 3)), [0.0], 0.2), [np.nan], 0.1)
+_codes = _random.integers(0, 9, 500)
+CODED = (
+    np.column_stack([_numbers, _codes]),
+    ((np.nan_to_num(_numbers[:, 0]) + (_codes % 3) + _random.normal(size=500)) > 1).astype(int),
+)
+# Sums of products, and exponentials that the library takes from numpy.
+TOLERANCES = {"linear": 1e-12, "linear_regression": 1e-12, "regression": 1e-12, "histogram_of_classes": 1e-14}
+QUIET = {"random_state": 0, "n_jobs": 1, "verbose": -1}
+ALONE = {"random_state": 0, "n_jobs": 1}
 
 MODELS = {
     "boosting": lambda: (GradientBoostingClassifier(n_estimators=20, random_state=0), CANCER),
@@ -42,6 +59,39 @@ MODELS = {
         ),
         GAPS,
     ),
+    "lightgbm": lambda: (
+        LGBMClassifier(n_estimators=25, max_cat_to_onehot=2, min_data_per_group=5, **QUIET),
+        CODED,
+    ),
+    "lightgbm_zero_as_missing": lambda: (LGBMClassifier(n_estimators=10, zero_as_missing=True, **QUIET), CODED),
+    "lightgbm_forest": lambda: (
+        LGBMRegressor(n_estimators=8, boosting_type="rf", subsample=0.7, subsample_freq=1, **QUIET),
+        DIABETES,
+    ),
+    "xgboost": lambda: (XGBClassifier(n_estimators=20, **ALONE), GAPS),
+    "xgboost_of_classes": lambda: (XGBClassifier(n_estimators=6, **ALONE), WINE),
+    "xgboost_sentinel": lambda: (XGBRegressor(n_estimators=10, missing=0.0, **ALONE), CODED),
+    "xgboost_categories": lambda: (
+        XGBClassifier(n_estimators=10, feature_types=["q", "q", "q", "c"], enable_categorical=True, **ALONE),
+        CODED,
+    ),
+    "calibrated": lambda: (
+        CalibratedClassifierCV(
+            HistGradientBoostingClassifier(max_iter=10, categorical_features=[3], random_state=0),
+            method="isotonic",
+            cv=3,
+        ),
+        CODED,
+    ),
+    "encoded": lambda: (
+        make_pipeline(
+            ColumnTransformer(
+                [("codes", OneHotEncoder(handle_unknown="ignore"), [3]), ("numbers", SimpleImputer(), [0, 1])],
+            ),
+            RandomForestClassifier(n_estimators=6, max_depth=6, random_state=0),
+        ),
+        CODED,
+    ),
     "stumps": lambda: (HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=1000), CANCER),
     "linear": lambda: (make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()), GAPS),
     "linear_regression": lambda: (LinearRegression(), DIABETES),
@@ -51,7 +101,9 @@ MODELS = {
 def fitted(name):
     model, (X, y) = MODELS[name]()
     rows = [X]
-    model.fit(X, y)
+    model.fit(X, y, **({"categorical_feature": [3]} if name == "lightgbm" else {}))
+    if X.shape[1] == 4:
+        rows.append(sprinkle(X[:200], [-1, 2.5, 7, 8, 9, 40, np.nan, 0.0], 0.3))
     if name not in ("linear", "linear_regression", "stumps"):
         rows.append(near(tree_thresholds(model), X, 60))
     return model, np.concatenate(rows)
@@ -69,6 +121,8 @@ def test_all_forms_give_the_same_numbers(scorer, name):
     attributes = ", ".join(f"x{number} float8" for number in range(count))
     connection.execute(f"CREATE TYPE public.measured AS ({attributes})")
     expected = scorer.model(model, rows)
+    wanted = model.predict_proba(rows) if hasattr(model, "classes_") else model.predict(rows).reshape(-1, 1)
+    assert np.abs(expected - wanted).max() <= TOLERANCES.get(name, 0)
     is_tree = "linear" not in name
     for form in ("walk", "case", "tiered") if is_tree else ("walk",):
         text = export_to_postgres(model, "public.other", form=form, set_based=True, row_type="public.measured")

@@ -342,6 +342,9 @@ def test_raw_scores():
         scores = LGBMClassifierAssembler(model, nodes.FeatureVector(X.shape[1])).decision_function()
         got = np.array([evaluate(scores, row) for row in X.tolist()])
         assert np.array_equal(got, model.predict_proba(X, raw_score=True).reshape(len(X), -1))
+    two_scores = classifier(objective="multiclass", num_class=2).fit(X, y > 0)
+    with pytest.raises(UnsupportedModelError, match="has 2 scores for 2 classes; leave objective"):
+        LGBMClassifierAssembler(two_scores, nodes.FeatureVector(X.shape[1])).decision_function()
 
 
 # Covers

@@ -196,7 +196,20 @@ def _live(
                 f"the last event came by a new session, whose first INSERT took {first:.0f} ms: it compiles the "
                 "functions once"
             )
+            _explain_score(connection, newest[-1], story)
         _explain_confirmed(connection, folder, story)
+
+
+def _explain_score(connection: psycopg.Connection[Any], event: tuple[Any, ...], story: _Story) -> None:
+    """Say what moved one event's score most, if its model can tell."""
+    query = "SELECT count(*) FROM public.ml_predictions WHERE event_id = %s AND contributions IS NOT NULL"
+    if not _value(connection, query, event[0]):
+        return
+    strongest = connection.execute(statement("strongest_contributions"), (event[0],)).fetchall()
+    parts = [
+        f"{feature} {'NULL' if value is None else f'{value:.3g}'} ({moved:+.2f})" for feature, value, moved in strongest
+    ]
+    story.say(f"its score was moved most, in log-odds, by {', '.join(parts)}; ml.explain(id) tells all")
 
 
 def _explain_confirmed(connection: psycopg.Connection[Any], folder: ModelFolder, story: _Story) -> None:

@@ -1,5 +1,7 @@
 """What is said about why an event got its score, and that a logged score can be computed again."""
 
+import math
+
 import psycopg
 import pytest
 from support import add_bars, event, go_live, insert_event, install_model, predictions, rows, value
@@ -157,3 +159,18 @@ def test_replay_says_why_there_is_nothing_to_compare(db):
     db.execute("DROP FUNCTION ml_generated.score_toy")
     prediction = event(db, stored["id"])["ml_metadata"]["scoring"]["prediction_id"]
     assert value(db, "SELECT ml.replay(%s)", prediction)["reason"] == "model toy is not installed in this database"
+
+
+def test_the_released_model_explains_itself(db):
+    add_bars(db)
+    db.execute("SELECT ml.enable('test')")
+    stored = insert_event(db)
+    (logged,) = predictions(db)
+    assert logged["model_version"].startswith("v")
+    assert [item["rank"] for item in logged["contributions"]] == [1, 2, 3, 4, 5]
+    explained = rows(db, "SELECT * FROM ml.explain(%s)", stored["id"])
+    assert [row["feature"] for row in explained[:5]] == [item["feature"] for item in logged["contributions"]]
+    raw_output = explained[0]["base_value"] + sum(row["contribution"] for row in explained)
+    probability = stored["ml_confidence_raw"]
+    assert abs(raw_output - math.log(probability / (1 - probability))) < 1e-9
+    assert value(db, "SELECT ml.replay(%s)", logged["id"])["equal"] is True

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from conftest import predicted
 from m2cgen import ast
+from sklearn.base import is_classifier
 
 from trainer.compiler import assemble, export_to_postgres, nodes
 from trainer.compiler.folding import fold
@@ -25,6 +25,12 @@ EXCEPTION WHEN invalid_parameter_value THEN
 END
 $$
 """
+
+
+def predicted(model: Any, rows: np.ndarray) -> np.ndarray:
+    """Return what the library says, as the compiled function returns it."""
+    with np.errstate(all="ignore"):
+        return model.predict_proba(rows) if is_classifier(model) else model.predict(rows).reshape(-1, 1)
 
 
 def assert_agreement(scorer: Any, model: Any, rows: np.ndarray, tolerance: float = 0.0, **settings: Any) -> None:

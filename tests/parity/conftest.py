@@ -7,8 +7,8 @@ import numpy as np
 import pglast
 import psycopg
 import pytest
+from agreement import predicted
 from pglast import ast
-from sklearn.base import is_classifier
 
 from trainer.compiler import export_to_postgres, runtime_sql
 
@@ -45,12 +45,6 @@ class Scorer:
         return self.rows(
             [[None if np.isnan(value) and number % 2 else value for value in row] for number, row in enumerate(rows)]
         )
-
-
-def predicted(model: Any, rows: np.ndarray) -> np.ndarray:
-    """Return what the library says, as the compiled function returns it."""
-    with np.errstate(all="ignore"):
-        return model.predict_proba(rows) if is_classifier(model) else model.predict(rows).reshape(-1, 1)
 
 
 @pytest.fixture

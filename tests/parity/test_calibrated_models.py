@@ -85,14 +85,25 @@ def check_trees(scorer, model, X, tolerance: float, **export) -> None:
     assert_agreement(scorer, model, stack(*rows), tolerance, **export)
 
 
-@pytest.mark.parametrize(
-    ("base", "method"), [pair for pair in itertools.product(TREES, METHODS) if pair != ("xgboost", "temperature")]
-)
-@pytest.mark.parametrize(("classes", "ensemble"), [(2, True), (3, False)])
-def test_trees(scorer, base, method, classes, ensemble):
-    X, y = data(2 if base == "exponential" else classes)
+def check_calibrated(scorer, base: str, method: str, classes: int, ensemble: bool) -> None:
+    X, y = data(classes)
     model = CalibratedClassifierCV(clone(TREES[base]), method=method, ensemble=ensemble, cv=3).fit(X, y)
     check_trees(scorer, model, X, TEMPERATURE_TOLERANCE if method == "temperature" else 0.0)
+
+
+PAIRS = [pair for pair in itertools.product(TREES, METHODS) if pair != ("xgboost", "temperature")]
+
+
+@pytest.mark.parametrize(("base", "method"), PAIRS)
+def test_trees_and_two_classes(scorer, base, method):
+    check_calibrated(scorer, base, method, 2, ensemble=True)
+
+
+@pytest.mark.parametrize(
+    ("base", "method"), [pair for pair in PAIRS if pair[0] in ("tree", "gradient", "lightgbm", "xgboost")]
+)
+def test_trees_and_three_classes(scorer, base, method):
+    check_calibrated(scorer, base, method, 3, ensemble=False)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -104,10 +115,9 @@ def test_lightgbm_before_it_had_a_decision_function(scorer, monkeypatch, method)
         check_trees(scorer, model, X, TEMPERATURE_TOLERANCE if method == "temperature" else 0.0)
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("base", LINEAR)
-def test_linear_models(scorer, base, method):
-    for classes in (2, 3):
+def test_linear_models(scorer, base):
+    for classes, method in ((2, "sigmoid"), (3, "sigmoid"), (3, "isotonic"), (2, "temperature")):
         X, y = data(classes, missing=0.05)
         pipeline = make_pipeline(SimpleImputer(), StandardScaler(), clone(LINEAR[base]))
         model = CalibratedClassifierCV(pipeline, method=method, cv=2).fit(X, y)

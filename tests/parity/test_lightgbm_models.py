@@ -8,7 +8,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import predicted
+from agreement import predicted
 from hostile_rows import DECIMALS, near, sprinkle, tree_thresholds
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st

@@ -16,7 +16,6 @@ from scipy import sparse
 from trainer.compiler import nodes
 from trainer.compiler.assemblers.columns import Columns, check_width, finite
 from trainer.compiler.errors import UnsupportedModelError
-from trainer.compiler.folding import LARGEST
 
 
 def one_hot_encoder(encoder: Any, columns: Columns) -> Columns:
@@ -109,8 +108,7 @@ def _outputs(
 def _interval_ends(categories: nodes.Floats) -> nodes.Floats:
     """Return the last number of each interval between categories, each of them an interval of its own."""
     with np.errstate(over="ignore"):
-        ends = np.unique(np.concatenate([np.nextafter(categories, -np.inf), categories, [np.inf]]))
-    return ends[:-1] if LARGEST in ends else ends
+        return np.unique(np.concatenate([np.nextafter(categories, -np.inf), categories, [np.inf]]))
 
 
 def _boundaries(categories: nodes.Floats) -> nodes.Floats:

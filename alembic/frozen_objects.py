@@ -92,7 +92,7 @@ class DropAddedFunctions(_ObjectOperation):
 
     @classmethod
     def drop_added_functions(cls, operations: Operations, path: str, *, version: str, kept: str) -> None:
-        """Drop the functions of ``snapshots/<path>/<version>.sql`` that are not in ``<kept>.sql`` of the same folder."""
+        """Drop the functions of ``snapshots/<path>/<version>.sql`` that are not in ``<kept>.sql`` beside it."""
         operations.invoke(cls(path, version, kept))
 
 

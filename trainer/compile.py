@@ -25,6 +25,7 @@ from trainer.compiler import (
     export_path_attribution,
     runtime_sql,
 )
+from trainer.compiler.code_generator import quote_function_name
 from trainer.errors import UserError
 from trainer.sql import statement
 
@@ -132,10 +133,14 @@ def compile_file(
         kind = loaded.__name__ if isinstance(loaded, type) else type(loaded).__name__
         raise UserError(f"{model}: {kind} is not a model: dump the fitted estimator itself.")
     compiled = compile_model(loaded, function_name, form=form, set_based=set_based, row_type=row_type)
-    texts = [runtime_sql(), compiled.sql]
+    texts, functions = [compiled.sql], list(compiled.report.functions)
     if explain:
-        texts.append(export_explanation(loaded, f"{function_name}_explain"))
-    return replace(compiled, sql="\n".join(texts))
+        name = f"{function_name}_explain"
+        texts.append(export_explanation(loaded, name))
+        functions.append(f"{quote_function_name(name)}(double precision[])")
+    size = sum(len(text.encode()) for text in texts)
+    report = replace(compiled.report, functions=tuple(functions), sql_bytes=size)
+    return CompiledModel("\n".join([runtime_sql(), *texts]), report)
 
 
 def command(
@@ -178,7 +183,10 @@ def command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compile a fitted model to PL/pgSQL: score.sql and register.sql in its folder."""
+    """Compile a fitted model to PL/pgSQL: one of this project, or with --function anybody's own.
+
+    Without --function, score.sql and register.sql are written into the folder of a model that `trainer fit` has made.
+    """
     if function is not None:
         if model is None:
             raise UserError("Name the model's file: trainer compile MODEL.joblib --function NAME.")
@@ -200,6 +208,8 @@ def command(
         return
     if output or set_based or row_type or explain or form != "auto":
         raise UserError("--output, --form, --set-based, --row-type and --explain go with --function NAME.")
+    if model is not None and Path(model).is_file():
+        raise UserError(f"{model} is a file: say with --function SCHEMA.NAME what its function is to be called.")
     folder = find_model(model)
     refuse_released(folder)
     report = compile_folder(folder)

@@ -109,6 +109,12 @@ def fitted(name):
     return model, np.concatenate(rows)
 
 
+def case_function(compiled) -> str:
+    """Return the name of the function that a tiered one turns to."""
+    (name,) = [function.partition("(")[0] for function in compiled.report.functions if "_case_" in function]
+    return name
+
+
 def columns(count: int) -> str:
     return ", ".join(f"features[{number}]" for number in range(1, count + 1))
 
@@ -125,24 +131,23 @@ def test_all_forms_give_the_same_numbers(scorer, name):
     assert np.abs(expected - wanted).max() <= TOLERANCES.get(name, 0)
     is_tree = "linear" not in name
     for form in ("walk", "case", "tiered") if is_tree else ("walk",):
-        text = export_to_postgres(model, "public.other", form=form, set_based=True, row_type="public.measured")
-        connection.execute(text)
+        compiled = compile_model(model, "public.other", form=form, set_based=True, row_type="public.measured")
+        connection.execute(compiled.sql)
         calls = ["other(features)", f"other_columns({columns(count)})", f"other(ROW({columns(count)})::measured)"]
         if form == "tiered":
-            calls.append("other_case(features)")
+            calls.append(f"{case_function(compiled)}(features)")
         for call in calls:
             scored = connection.execute(f"SELECT {call} FROM row_to_score ORDER BY id").fetchall()
             assert np.array_equal(np.array([row[0] for row in scored]), expected), (form, call)
-        for function in ("other(float8[])", "other(measured)", "other_case(float8[])", "other_link(float8[])"):
-            connection.execute(f"DROP FUNCTION IF EXISTS {function}")
-        connection.execute("DROP FUNCTION other_columns")
+        for function in compiled.report.functions:
+            connection.execute(f"DROP FUNCTION {function}")
 
 
 @pytest.mark.parametrize("form", ["walk", "case", "tiered"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39, -3.5e38])
 def test_all_forms_refuse_what_the_library_refuses(scorer, form, value):
     model = RandomForestRegressor(n_estimators=3, random_state=0).fit(*DIABETES)
-    scorer.connection.execute(export_to_postgres(model, "score", form=form, set_based=True))
+    scorer.connection.execute(export_to_postgres(model, "public.score", form=form, set_based=True))
     row = DIABETES[0][0].tolist()
     row[4] = value
     for call in ("score(%s::float8[])", f"score_columns({', '.join(['%s'] * len(row))})"):
@@ -153,7 +158,7 @@ def test_all_forms_refuse_what_the_library_refuses(scorer, form, value):
 @pytest.mark.parametrize("form", ["walk", "case", "tiered"])
 def test_all_forms_refuse_missing_values_where_the_library_does(scorer, form):
     model = GradientBoostingClassifier(n_estimators=3, random_state=0).fit(*CANCER)
-    scorer.connection.execute(export_to_postgres(model, "score", form=form, set_based=True))
+    scorer.connection.execute(export_to_postgres(model, "public.score", form=form, set_based=True))
     for missing in (None, np.nan):
         row = CANCER[0][0].tolist()
         row[7] = missing
@@ -164,7 +169,7 @@ def test_all_forms_refuse_missing_values_where_the_library_does(scorer, form):
 
 def test_a_tiered_function_changes_its_form_and_forgets_with_the_transaction(scorer):
     model, rows = fitted("histogram")
-    compiled = compile_model(model, "score", form="tiered")
+    compiled = compile_model(model, "public.score", form="tiered")
     report = compiled.report
     scorer.connection.execute(export_to_postgres(model, "score", form="walk"))
     expected = scorer.rows(rows[:50])[:1]
@@ -177,7 +182,7 @@ def test_a_tiered_function_changes_its_form_and_forgets_with_the_transaction(sco
     # The CASE form is wrong on purpose: what it returns tells when it is called.
     scorer.connection.execute(compiled.sql)
     scorer.connection.execute(
-        "CREATE OR REPLACE FUNCTION score_case(p_features float8[]) RETURNS float8[] LANGUAGE sql AS 'SELECT ARRAY[-1.0]::float8[]'"
+        f"CREATE OR REPLACE FUNCTION {case_function(compiled)}(p_features float8[]) RETURNS float8[] LANGUAGE sql AS 'SELECT ARRAY[-1.0]::float8[]'"
     )
     assert report.session_rows is not None
     assert report.transaction_rows is not None
@@ -191,7 +196,7 @@ def test_a_tiered_function_changes_its_form_and_forgets_with_the_transaction(sco
 
 def test_the_function_of_columns_is_inlined(scorer):
     model, rows = fitted("histogram")
-    scorer.connection.execute(export_to_postgres(model, "score", set_based=True))
+    scorer.connection.execute(export_to_postgres(model, "public.score", set_based=True))
     scorer.rows(rows[:10])
     names = [f"c{number}" for number in range(rows.shape[1])]
     scorer.connection.execute(f"CREATE TABLE wide ({', '.join(f'{name} float8' for name in names)})")
@@ -209,22 +214,83 @@ def test_forms_that_cannot_be_written_are_refused_or_left_out():
         export_to_postgres(model, "score", form="fast")
     rng = np.random.default_rng(0)
     wide = rng.normal(size=(60, 101))
-    report = compile_model(RandomForestRegressor(2).fit(wide, wide[:, 0]), "score", set_based=True).report
-    assert report.functions == ('"score"(double precision[])',)
+    report = compile_model(RandomForestRegressor(2).fit(wide, wide[:, 0]), "public.score", set_based=True).report
+    assert report.functions == ('"public"."score"(double precision[])',)
     assert re.search("101 features, and a PostgreSQL function takes at most 100", report.notes[0])
+
+
+def test_a_tiered_function_keeps_the_statement_out_of_parallel_plans(scorer):
+    model, rows = fitted("forest_regression")
+    scorer.connection.execute(export_to_postgres(model, "public.score", form="tiered", set_based=True))
+    expected = scorer.rows(rows)
+    execute = scorer.connection.execute
+    execute("CREATE TABLE many AS SELECT r.* FROM row_to_score AS r, generate_series(1, 300)")
+    execute("ANALYZE many")
+    for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+        execute(f"SET {setting} = 0")
+    count = rows.shape[1]
+    for call, is_parallel in (("score(features)", False), (f"score_columns({columns(count)})", True)):
+        query = f"SELECT count(DISTINCT {call}), max({call}) FROM many WHERE id >= 0"
+        plan = "\n".join(row[0] for row in execute(f"EXPLAIN {query}").fetchall())
+        assert ("Gather" in plan) == is_parallel
+        found = execute(query).fetchone()
+        assert found == (len(np.unique(expected)), [expected.max()])
+
+
+def test_functions_of_one_model_find_each_other_whatever_the_search_path(scorer):
+    model, _ = fitted("histogram")
+    compiled = compile_model(model, "public.score", form="tiered", set_based=True, row_type="public.row_to_score")
+    for name in ("score", "other"):
+        text = export_to_postgres(model, name, form="walk")
+        assert text.count("FUNCTION") == 2
+        with pytest.raises(UnsupportedModelError, match=rf"give schema\.{name}"):
+            export_to_postgres(model, name, form="tiered")
+        with pytest.raises(UnsupportedModelError, match="whatever the caller's search_path"):
+            export_to_postgres(model, name, set_based=True)
+        with pytest.raises(UnsupportedModelError, match="need a schema"):
+            export_to_postgres(model, name, row_type="t")
+    assert compile_model(model, "score").report.form == "walk"
+    code = re.sub(r"E?'(?:[^']|'')*'|--[^\n]*", "", compiled.sql)
+    for function in re.findall(r'"([a-z_0-9]+)"\(', code):
+        assert f'"public"."{function}"(' in code
+        assert f' "{function}"(' not in code
+
+
+def test_a_second_model_of_another_form_is_never_mixed_with_the_first(scorer):
+    first, rows = fitted("boosting")
+    X, y = CANCER
+    second = GradientBoostingClassifier(n_estimators=20, random_state=0).fit(X, 1 - y)
+    scorer.connection.execute(export_to_postgres(first, "public.score", form="tiered", set_based=True))
+    compiled = compile_model(second, "public.score", form="tiered", set_based=True)
+    scorer.connection.execute(compiled.sql)
+    expected = second.predict_proba(rows[:50])
+    scorer.rows(rows[:50])
+    repeated = scorer.connection.execute(
+        "SELECT id, score(features) FROM row_to_score, generate_series(1, %s)",
+        [(compiled.report.session_rows + compiled.report.transaction_rows) // 50 + 2],
+    ).fetchall()
+    assert all(score == expected[row].tolist() for row, score in repeated)
+    assert scorer.connection.execute(
+        f"SELECT bool_and(score_columns({columns(30)}) = score(features)) FROM row_to_score"
+    ).fetchone() == (True,)
+
+
+def test_a_helper_is_not_overwritten():
+    with pytest.raises(UnsupportedModelError, match=r"ml\.softmax is a function that compiled models call"):
+        export_to_postgres(fitted("boosting")[0], "ml.softmax")
 
 
 def test_limits_of_the_case_form(monkeypatch):
     model, _ = fitted("histogram")
     monkeypatch.setattr(export, "MAXIMUM_DEPTH", 2)
-    report = compile_model(model, "score", set_based=True).report
+    report = compile_model(model, "public.score", set_based=True).report
     assert report.form == "walk"
     assert all("max_stack_depth" in note for note in report.notes)
     with pytest.raises(UnsupportedModelError, match="max_stack_depth"):
         export_to_postgres(model, "score", form="case")
     monkeypatch.undo()
     monkeypatch.setattr(export, "MAXIMUM_TREES", 2)
-    report = compile_model(model, "score", set_based=True).report
+    report = compile_model(model, "public.score", set_based=True).report
     assert report.form == "tiered"
     assert "not inlined" in report.notes[0]
     monkeypatch.undo()

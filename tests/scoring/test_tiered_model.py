@@ -22,14 +22,15 @@ def install_tiered_champion(db):
     go_live(db, features=FEATURES, card=golden)
     compiled = compile_model(model, "ml_generated.score_toy", list(FEATURES), form="tiered")
     db.execute(compiled.sql)
-    return model, compiled.report
+    (case,) = [function for function in compiled.report.functions if "_case_" in function]
+    return model, compiled.report, case.partition("(")[0]
 
 
 def test_a_bulk_insert_takes_the_case_form(db):
     add_bars(db)
-    _, report = install_tiered_champion(db)
+    _, report, case = install_tiered_champion(db)
     db.execute(
-        "CREATE OR REPLACE FUNCTION ml_generated.score_toy_case(p_features float8[]) RETURNS float8[] LANGUAGE plpgsql"
+        f"CREATE OR REPLACE FUNCTION {case}(p_features float8[]) RETURNS float8[] LANGUAGE plpgsql"
         " IMMUTABLE AS 'BEGIN RETURN ARRAY[0.75, 0.25]; END'"
     )
     events = value(db, "SELECT count(*) FROM price_bars WHERE ts >= '2024-03-01'")
@@ -47,7 +48,7 @@ def test_a_bulk_insert_takes_the_case_form(db):
 
 def test_rows_of_one_insert_get_the_library_s_score_in_either_form(db):
     add_bars(db)
-    model, report = install_tiered_champion(db)
+    model, report, _ = install_tiered_champion(db)
     events = value(db, "SELECT count(*) FROM price_bars WHERE ts >= '2024-03-01'")
     db.execute(EVENTS, [(report.session_rows + report.transaction_rows) // events + 2])
     logged = rows(db, "SELECT features, ml_confidence_raw FROM ml_predictions WHERE model_version = 'toy'")

@@ -42,7 +42,12 @@ def test_everything_in_one_file(model, file, tmp_path, capsys, empty_db: psycopg
         capsys, str(file), "--function", "public.is_benign", "--set-based", "--explain", "--output", str(target)
     )
     assert code == 0
-    for line in ('creates "public"."is_benign"(double precision[])', "expected", "walks for the first"):
+    for line in (
+        'creates "public"."is_benign"(double precision[])',
+        "expected",
+        "walks for the first",
+        "is_benign_explain",
+    ):
         assert line in said
     empty_db.execute(target.read_text().encode())
     row = X[7].tolist()
@@ -64,7 +69,7 @@ def test_standard_output_is_sql_and_nothing_else(file, capsys):
 
 def test_the_report_as_json(file, tmp_path, capsys):
     target = tmp_path / "f.sql"
-    _, said, _ = compile_(capsys, str(file), "--function", "f", "--output", str(target), "--json")
+    _, said, _ = compile_(capsys, str(file), "--function", "public.f", "--output", str(target), "--json")
     report = json.loads(said)
     assert report["form"] == "tiered"
     assert set(report["costs"]) == {"walk", "case"}
@@ -72,6 +77,8 @@ def test_the_report_as_json(file, tmp_path, capsys):
 
 
 def test_options_that_need_a_function_and_files_that_cannot_be_written(file, capsys):
+    code, _, error = compile_(capsys, str(file))
+    assert (code, "--function SCHEMA.NAME" in error) == (1, True)
     code, _, error = compile_(capsys, "--set-based")
     assert (code, "--function NAME" in error) == (1, True)
     code, _, error = compile_(capsys, str(file), "--function", "f", "--output", "/no/such/folder/f.sql")

@@ -188,6 +188,11 @@ class CodeGenerator:
         self._indent -= 1
         self.open("ELSE")
 
+    def otherwise_if(self, test: str) -> None:
+        """Go on with another branch of the innermost IF."""
+        self._indent -= 1
+        self.open(f"ELSIF {test} THEN")
+
     def close(self, keyword: str) -> None:
         """Close the innermost block: ``IF`` or ``LOOP``."""
         self._indent -= 1

@@ -33,13 +33,13 @@ from trainer.compiler.interpreter import PARAMETER, SCORES_PARAMETER
 from trainer.compiler.limits import (
     MAXIMUM_ARGUMENTS,
     MAXIMUM_CASE_SPLITS,
-    MAXIMUM_IDENTIFIER_BYTES,
     MAXIMUM_SPLITS,
     MAXIMUM_SQL_BYTES,
     MAXIMUM_STEPS,
     check_limit,
 )
 from trainer.compiler.report import CompileReport
+from trainer.compiler.runtime import HELPERS
 
 Form = Literal["auto", "walk", "case", "tiered"]
 
@@ -80,10 +80,11 @@ def export_to_postgres(
 
     ``form`` says how trees are written; all forms give the same numbers. ``walk`` is cheapest for single rows,
     ``case`` for many rows of one transaction, ``tiered`` starts as the one and becomes the other (with a second
-    function, ``<name>_case``), ``auto`` chooses. ``set_based`` adds ``<name>_columns``, which takes one float8 per
-    feature and which PostgreSQL inlines into the statement that calls it: the cheapest for whole tables. ``row_type``
-    adds a function of the same name that takes a row: a composite type or a table, ``type`` or ``schema.type``, with
-    an attribute of each feature's name.
+    function, ``<name>_case_<hash>``, and not in parallel plans), ``auto`` chooses. ``set_based`` adds
+    ``<name>_columns``, which takes one float8 per feature and which PostgreSQL inlines into the statement that calls
+    it: the cheapest for whole tables. ``row_type`` adds a function of the same name that takes a row: a composite
+    type or a table, ``type`` or ``schema.type``, with a numeric attribute of each feature's name. Whatever takes
+    several functions needs a ``function_name`` with its schema.
 
     ``feature_names`` defaults to those the model was fitted with, else ``x0``, ``x1``, ... Raises
     `UnsupportedModelError` for whatever cannot be reproduced exactly.
@@ -114,7 +115,7 @@ def compile_model(
     """Return the text of `export_to_postgres` together with its `CompileReport`."""
     if form not in get_args(Form):
         raise UnsupportedModelError(f"There is no form {form!r}; choose one of {', '.join(get_args(Form))}.")
-    quote_function_name(function_name)
+    _refuse_helper_name(function_name, runtime_schema)
     expr = fold(assemble(model))
     names = feature_names_of(model, feature_names)
     size = _size(expr)
@@ -149,6 +150,14 @@ def compile_model(
         notes=tuple(writer.notes),
     )
     return CompiledModel(sql, report)
+
+
+def _refuse_helper_name(function_name: str, runtime_schema: str) -> None:
+    """Refuse to overwrite a helper, with which every compiled model of the database would change."""
+    quote_function_name(function_name)
+    schema, _, name = function_name.rpartition(".")
+    if schema == runtime_schema and name in HELPERS:
+        raise UnsupportedModelError(f"{function_name} is a function that compiled models call; choose another name.")
 
 
 @dataclass(frozen=True)
@@ -197,6 +206,7 @@ class _Writer:
     helpers: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     tiers: tuple[int, int] | None = None
+    case_name: str | None = None
 
     def write_array_functions(self, expr: ast.Expr, form: Form, size: _Size) -> Form:
         """Write the function that takes an array, in one form or two, and return the form that was taken."""
@@ -211,16 +221,22 @@ class _Writer:
             form = "walk"
         elif form == "auto":
             form = "case" if case.one_row <= walk.one_row + NEGLIGIBLE else "tiered" if transaction < 2**30 else "walk"
+            if form == "tiered" and not self.has_schema:
+                self.notes.append(_schema_obstacle(self.name))
+                form = "walk"
         if obstacle and form != "walk":
             raise UnsupportedModelError(obstacle)
         interpreter: WalkInterpreter | CaseInterpreter
         if form == "tiered":
-            case_name = self._derived("_case")
+            self._require_schema()
+            case_interpreter = CaseInterpreter(self.runtime_schema)
+            case_name = self._internal("_case", case_interpreter.interpret(expr))
+            self.case_name = case_name
             self.tiers = (session, transaction)
             interpreter = TieredInterpreter(self.runtime_schema, quote_function_name(case_name), *self.tiers)
-            # Settings cannot be changed in a parallel worker.
-            self._write_plpgsql(self.name, interpreter, expr, "RESTRICTED")
-            self._write_plpgsql(case_name, CaseInterpreter(self.runtime_schema), expr)
+            # It changes settings, which PostgreSQL forbids while a parallel plan runs, in the leader as well.
+            self._write_plpgsql(self.name, interpreter, expr, "UNSAFE")
+            self._write_plpgsql(case_name, case_interpreter, expr)
         else:
             interpreter = (CaseInterpreter if form == "case" else WalkInterpreter)(self.runtime_schema)
             self._write_plpgsql(self.name, interpreter, expr)
@@ -230,13 +246,14 @@ class _Writer:
     def write_columns_function(self, expr: ast.Expr, size: _Size) -> None:
         """Write the function that takes a number per feature, or say why there is none."""
         count = len(self.features)
+        self._require_schema()
         if count > MAXIMUM_ARGUMENTS:
             self.notes.append(
                 f"There is no function of columns: the model has {count} features, and a PostgreSQL function takes at"
                 f" most {MAXIMUM_ARGUMENTS} arguments."
             )
             return
-        fallback = self._derived("_case") if self.tiers else self.name
+        fallback = self.case_name or self.name
         arguments = f"{quote_function_name(fallback)}(ARRAY[{', '.join(f'${n + 1}' for n in range(count))}])"
         body = f"\nSELECT {arguments}\n"
         if size.trees and (obstacle := _case_obstacle(size) or _inline_obstacle(expr)):
@@ -245,9 +262,9 @@ class _Writer:
             sums, rest = split_at_scores(expr)
             link = None
             if not isinstance(rest, nodes.GivenScores):
-                link = self._derived("_link")
                 interpreter = LinkInterpreter(self.runtime_schema)
                 text = interpreter.link(rest)
+                link = self._internal("_link", text)
                 self.helpers |= interpreter.helpers
                 parameter = Parameter(SCORES_PARAMETER, FLOATS)
                 comment = f"{self.description}, from the sums of the trees; {self._derived('_columns')} calls it."
@@ -255,20 +272,21 @@ class _Writer:
             quoted_link = None if link is None else quote_function_name(link)
             body = inline_text(sums, count, quote_function_name(fallback), quoted_link)
             self.costs["columns"] = case_costs(size.case_splits, size.case_visited)
-        # The text stays plain ASCII, so that it fits any server encoding.
-        named = all(
-            name.isascii() and "\0" not in name and 0 < len(name) <= MAXIMUM_IDENTIFIER_BYTES for name in self.features
+        # Without names, which CREATE OR REPLACE could not change.
+        parameters = [Parameter("", FLOAT)] * count
+        comment = (
+            f"{self.description}; for the columns of a set, inlined into the statement that calls it; the arguments"
+            f" are {json_text(self.features)}."
         )
-        parameters = [Parameter(quote_identifier(name) if named else "", FLOAT) for name in self.features]
-        comment = f"{self.description}; for the columns of a set, inlined into the statement that calls it."
         self._add(self._derived("_columns"), parameters, "sql", "SAFE", body, comment)
 
     def write_row_function(self, row_type: str) -> None:
         """Write the function that takes a row."""
+        self._require_schema()
         items = ", ".join(f"(p_row.{quote_identifier(name)})::{FLOAT}" for name in self.features)
         # Not a SQL function: inlining the array into the calling statement costs more than the call.
         body = f"\nBEGIN\n  RETURN {quote_function_name(self.name)}(ARRAY[{items}]);\nEND\n"
-        safety = "RESTRICTED" if self.tiers else "SAFE"
+        safety = "UNSAFE" if self.tiers else "SAFE"
         parameter = Parameter("p_row", quote_function_name(row_type))
         self._add(self.name, [parameter], "plpgsql", safety, body, f"{self.description}; takes a row.")
 
@@ -287,8 +305,21 @@ class _Writer:
             function_statements(quoted, parameters, language, safety, body, comment, self.revoke_from_public)
         )
 
+    @property
+    def has_schema(self) -> bool:
+        """Say whether one function can call another whatever the caller's search_path."""
+        return "." in self.name
+
+    def _require_schema(self) -> None:
+        if not self.has_schema:
+            raise UnsupportedModelError(_schema_obstacle(self.name))
+
     def _derived(self, suffix: str) -> str:
         return function_name_with(self.name, suffix)
+
+    def _internal(self, suffix: str, body: str) -> str:
+        """Return the name of a function that only this text calls: no other model's function can have it."""
+        return self._derived(f"{suffix}_{hashlib.sha256(body.encode()).hexdigest()[:8]}")
 
 
 def _case_obstacle(size: _Size) -> str | None:
@@ -304,6 +335,14 @@ def _case_obstacle(size: _Size) -> str | None:
             " call takes seconds and a session hundreds of megabytes."
         )
     return None
+
+
+def _schema_obstacle(name: str) -> str:
+    """Return why a function without a schema stays alone."""
+    return (
+        f"Several functions for one model need a schema in their name, so that they find each other whatever the"
+        f" caller's search_path: give schema.{name}."
+    )
 
 
 def _inline_obstacle(expr: ast.Expr) -> str | None:
@@ -374,6 +413,8 @@ def feature_names_of(model: Any, feature_names: Sequence[str] | None) -> list[st
     fitted = getattr(first, "feature_names_in_", None)
     if feature_names is None:
         return [str(name) for name in fitted] if fitted is not None else [f"x{number}" for number in range(size)]
+    if isinstance(feature_names, str):
+        raise UnsupportedModelError("feature_names is one text; give a list with one name per feature.")
     names = list(feature_names)
     if not all(isinstance(name, str) for name in names):
         raise UnsupportedModelError("feature_names holds something that is not text; give one name per feature.")
@@ -381,6 +422,8 @@ def feature_names_of(model: Any, feature_names: Sequence[str] | None) -> list[st
         raise UnsupportedModelError(f"feature_names holds {len(names)} names and the model has {size} features.")
     if len(set(names)) != size:
         raise UnsupportedModelError("feature_names holds a name twice; give every feature a name of its own.")
-    if fitted is not None and names != list(fitted):
+    # LightGBM keeps the names that it was fitted with, but for blanks.
+    kept = [name.replace(" ", "_") for name in names] if type(first).__module__.startswith("lightgbm") else names
+    if fitted is not None and list(fitted) not in (names, kept):
         raise UnsupportedModelError("feature_names differs from the names or the order that the model was fitted with.")
     return names

@@ -12,6 +12,8 @@ MAXIMUM_CLASSES = 1_000
 MAXIMUM_SPLITS = 1_000_000
 MAXIMUM_STEPS = 500_000
 MAXIMUM_CASE_SPLITS = 100_000
+# The explanation of a tree this deep takes a second to compile; the time grows with the square of the depth.
+MAXIMUM_EXPLAINED_DEPTH = 400
 MAXIMUM_ARGUMENTS = 100
 MAXIMUM_SQL_BYTES = 64 * 1024 * 1024
 MAXIMUM_IDENTIFIER_BYTES = 63

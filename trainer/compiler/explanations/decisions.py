@@ -5,7 +5,8 @@ the value among the thresholds. So one search per feature takes them all: the by
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from trainer.compiler import nodes
 from trainer.compiler.code_generator import CodeGenerator
 
 
-class Test(NamedTuple):
+class SplitTest(NamedTuple):
     """What a split asks: a value goes right when an odd number of ``points`` lie below it."""
 
     feature: int
@@ -24,55 +25,39 @@ class Test(NamedTuple):
 
 
 class Decisions:
-    """The different tests of some trees, and each one's place among the bytes."""
+    """Some different tests, and each one's place among the bytes."""
 
-    def __init__(self, trees: Sequence[nodes.Tree]) -> None:
-        tests = [[test_of(tree, split) for split in range(tree.splits)] for tree in trees]
-        self.tests = sorted({test for row in tests for test in row})
-        self.places_of = {test: place for place, test in enumerate(self.tests)}
-        self._places = {
-            id(tree): np.array([self.places_of[test] for test in row], dtype=np.int64)
-            for tree, row in zip(trees, tests, strict=True)
-        }
-
-    @property
-    def features(self) -> list[int]:
-        """The features that are tested."""
-        return sorted({test.feature for test in self.tests})
-
-    def places(self, tree: nodes.Tree) -> nodes.Integers:
-        """Return the place of the byte of every split of a tree."""
-        return self._places[id(tree)]
+    def __init__(self, tests: Iterable[SplitTest]) -> None:
+        self.tests = sorted(set(tests))
+        self.places = {test: place for place, test in enumerate(self.tests)}
 
     def text(self, code: CodeGenerator, columns: str, may_be_missing: bool) -> str:
         """Give the expression of the bytes for a row in the array variable ``columns``, which holds no NaN."""
         sections = []
-        for feature in self.features:
-            value = code.element(columns, feature + 1)
-            for is_set in (False, True):
-                tests = [test for test in self.tests if (test.feature, test.is_set) == (feature, is_set)]
-                if tests:
-                    section = (_set_section if is_set else _threshold_section)(code, tests, value)
-                    if may_be_missing:
-                        section = f"COALESCE({section}, {_bytes(code, [not test.missing_left for test in tests])})"
-                    sections.append(section)
+        for (feature, is_set), group in groupby(self.tests, key=lambda test: (test.feature, test.is_set)):
+            tests = list(group)
+            section = (_set_section if is_set else _threshold_section)(code, tests, code.element(columns, feature + 1))
+            if may_be_missing:
+                section = f"COALESCE({section}, {_bytes(code, [not test.missing_left for test in tests])})"
+            sections.append(section)
         # A balanced tree of concatenations copies every byte a few times only.
         while len(sections) > 1:
-            pairs = [code.operation(left, "||", right) for left, right in zip(sections[::2], sections[1::2])]
-            sections = pairs + sections[2 * len(pairs) :]
+            pairs = zip(sections[::2], sections[1::2], strict=False)
+            odd_one = sections[len(sections) // 2 * 2 :]
+            sections = [code.operation(left, "||", right) for left, right in pairs] + odd_one
         return sections[0]
 
 
-def test_of(tree: nodes.Tree, split: int) -> Test:
+def split_test(tree: nodes.Tree, split: int) -> SplitTest:
     """Return the test of one split."""
     points = tree.breakpoints.get(split)
     thresholds = tree.threshold[split : split + 1] if points is None else points
-    return Test(
+    return SplitTest(
         int(tree.feature[split]), len(thresholds) > 1, tuple(thresholds.tolist()), bool(tree.missing_left[split])
     )
 
 
-def _threshold_section(code: CodeGenerator, tests: Sequence[Test], value: str) -> str:
+def _threshold_section(code: CodeGenerator, tests: Sequence[SplitTest], value: str) -> str:
     # No value lies above an infinite threshold.
     bounds = [math.nextafter(test.points[0], math.inf) for test in tests if test.points[0] < math.inf]
     window = _bytes(code, [True] * len(bounds) + [False] * len(tests))
@@ -81,7 +66,7 @@ def _threshold_section(code: CodeGenerator, tests: Sequence[Test], value: str) -
     return code.call("pg_catalog.substr", window, first, str(len(tests)))
 
 
-def _set_section(code: CodeGenerator, tests: Sequence[Test], value: str) -> str:
+def _set_section(code: CodeGenerator, tests: Sequence[SplitTest], value: str) -> str:
     points = np.unique([point for test in tests for point in test.points if point < math.inf])
     # One value of each interval between breakpoints: the last of each, and one above all.
     samples = np.append(points, np.inf)

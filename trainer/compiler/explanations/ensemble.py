@@ -1,7 +1,7 @@
 """What is explained: the raw output of a model, as sums of trees or as linear scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,10 +9,11 @@ from m2cgen import ast
 
 from trainer.compiler import nodes
 from trainer.compiler.errors import UnsupportedModelError
+from trainer.compiler.explanations.decisions import SplitTest, split_test
 from trainer.compiler.nodes import Floats
 
-# A leaf closer to zero than this counts as zero: products with it could underflow, an error in PostgreSQL.
-NEGLIGIBLE_LEAF = 1e-100
+# A leaf this much closer to zero than the largest one counts as zero; it is lost in rounding.
+NEGLIGIBLE_LEAF = 1e-30
 # The class shares of a leaf add up to one but for rounding.
 SHARE_TOLERANCE = 1e-12
 
@@ -57,6 +58,26 @@ class WeightedTree:
         return order
 
     @cached_property
+    def _sizes(self) -> dict[int, tuple[int, int]]:
+        """The place of each split among all, and the number of splits at or below it."""
+        sizes = dict.fromkeys(self.preorder, 1)
+        for split in reversed(self.preorder):
+            sizes[split] += sum(sizes[child] for child in self.children(split) if child >= 0)
+        return {split: (place, sizes[split]) for place, split in enumerate(self.preorder)}
+
+    def splits_below(self, node: int) -> list[int]:
+        """Return a split and those below it, none for a leaf."""
+        if node < 0:
+            return []
+        place, size = self._sizes[node]
+        return self.preorder[place : place + size]
+
+    @cached_property
+    def tests(self) -> list[SplitTest]:
+        """The test of every split."""
+        return [split_test(self.tree, split) for split in range(self.tree.splits)]
+
+    @cached_property
     def means(self) -> Floats:
         """The mean of the leaves below each split, with shape (splits, outputs)."""
         means = np.zeros((self.tree.splits, self.values.shape[1]))
@@ -93,7 +114,7 @@ class Ensemble:
     @property
     def tree_outputs(self) -> int:
         """The number of outputs that every tree adds to."""
-        return self.trees[0].values.shape[1]
+        return int(self.trees[0].values.shape[1])
 
 
 @dataclass(frozen=True)
@@ -145,6 +166,8 @@ def _ensemble(sums: Sequence[nodes.TreeExpr], features: int) -> Ensemble:
             weight = 1 / (len(sums) * len(node.trees))
             kept = slice(0, len(base) - last_is_rest)
             trees += [_weighted(tree, weight * tree.leaves[:, kept], 0) for tree in node.trees]
+    limit = NEGLIGIBLE_LEAF * max(float(np.abs(tree.values).max()) for tree in trees)
+    trees = [replace(tree, values=np.where(np.abs(tree.values) < limit, 0.0, tree.values)) for tree in trees]
     for tree in trees:
         base[tree.first_output : tree.first_output + tree.values.shape[1]] += tree.mean(tree.root)
     if last_is_rest:
@@ -153,7 +176,6 @@ def _ensemble(sums: Sequence[nodes.TreeExpr], features: int) -> Ensemble:
 
 
 def _weighted(tree: nodes.Tree, values: Floats, first_output: int) -> WeightedTree:
-    values = np.where(np.abs(values) < NEGLIGIBLE_LEAF, 0.0, values)
     if tree.splits == 0:
         return WeightedTree(tree, values, first_output, np.array([]))
     if tree.split_cover is None or tree.leaf_cover is None:

@@ -18,16 +18,18 @@ from trainer.compiler.explanations.linear import background_of
 from trainer.compiler.export import feature_names_of
 from trainer.compiler.folding import fold
 from trainer.compiler.interpreter import PARAMETER
-from trainer.compiler.limits import MAXIMUM_SPLITS, check_limit
+from trainer.compiler.limits import MAXIMUM_EXPLAINED_DEPTH, MAXIMUM_SPLITS, MAXIMUM_SQL_BYTES, check_limit
 from trainer.compiler.nodes import Floats
 
 Method = Literal["exact", "tables", "quadrature", "path"]
 
-MAXIMUM_EXPLANATION_BYTES = 32 * 1024 * 1024
+# In a session, a byte of an exact explanation takes some 12 bytes of memory and 0.1 us of the first call.
+MAXIMUM_EXACT_BYTES = 8 * 1024 * 1024
 
-# Microseconds, as measured with PostgreSQL 15 (tests/benchmarks/explanations.py).
+# Microseconds, on the server of `costs`, of a row that is alone in its transaction.
 CALL_COST = 8.0
-FEATURE_COST = 0.3
+FEATURE_COST = 0.5  # of trees
+COLUMN_COST = 0.12  # of linear scores, per output and once
 
 LAYOUT = "per output, one value per feature and then the base value, which add up to the raw output"
 RAW_OUTPUT = (
@@ -117,6 +119,9 @@ def explanation_body(
     if isinstance(explained, LinearScores):
         return interpreter.explain_scores(explained, _background(explained, background))
     check_limit("splits", sum(tree.tree.splits for tree in explained.trees), MAXIMUM_SPLITS)
+    if method != "path":
+        depth = max(tree.tree.depth for tree in explained.trees)
+        check_limit("splits on the longest path of one tree", depth, MAXIMUM_EXPLAINED_DEPTH)
     return interpreter.explain_trees(explained, _tree_writer(explained, method))
 
 
@@ -145,7 +150,7 @@ def _exact_method(ensemble: Ensemble) -> tuple[TreeWriter, float]:
 def _call_cost(explained: Ensemble | LinearScores) -> float:
     if isinstance(explained, LinearScores):
         columns = sum(part.source.output_size * (1 + part.output_size) for part in explained.parts)
-        return CALL_COST + columns * FEATURE_COST
+        return CALL_COST + columns * COLUMN_COST
     return CALL_COST + FEATURE_COST * len({int(split) for tree in explained.trees for split in tree.tree.feature})
 
 
@@ -183,5 +188,11 @@ def _export(
     )
     parameters = [Parameter(PARAMETER, FLOATS)]
     sql = function_statements(name, parameters, "plpgsql", "SAFE", body, comment, revoke_from_public)
-    check_limit("bytes of SQL in its explanation", len(sql.encode()), MAXIMUM_EXPLANATION_BYTES)
+    size = len(sql.encode())
+    if method != "path" and size > MAXIMUM_EXACT_BYTES:
+        raise UnsupportedModelError(
+            f"The exact explanation of the model has {size:,} bytes of SQL and the compiler stops at"
+            f" {MAXIMUM_EXACT_BYTES:,}; fit a smaller model, or use export_path_attribution."
+        )
+    check_limit("bytes of SQL", size, MAXIMUM_SQL_BYTES)
     return sql

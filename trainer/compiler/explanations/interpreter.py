@@ -25,11 +25,10 @@ class ExplanationInterpreter(PlpgsqlInterpreter):
         """Return the body for sums of trees; ``write`` adds the contributions of all trees."""
         self._start(ensemble.features, ensemble.base)
         code = self._code
-        columns = [self._array(source) for source in ensemble.sources][0]
-        trees = [tree.tree for tree in ensemble.trees if tree.tree.splits]
-        if trees:
+        columns, *_ = [self._array(source) for source in ensemble.sources]
+        decisions = Decisions(test for tree in ensemble.trees for test in tree.tests)
+        if decisions.tests:
             may_be_missing = any(source.may_be_missing for source in ensemble.sources)
-            decisions = Decisions(trees)
             code.assign(code.declare(DECISIONS, "bytea"), decisions.text(code, columns, may_be_missing))
             write(code, ensemble, decisions)
         if ensemble.last_is_rest:

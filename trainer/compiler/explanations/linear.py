@@ -15,7 +15,8 @@ def background_of(scores: LinearScores) -> Floats:
 
     That is the centre that a scaler subtracts, else what an imputer fills in, else zero; the mean over folds.
     """
-    return np.mean([_background(part, scores.features) for part in scores.parts], axis=0)
+    result: Floats = np.mean([_background(part, scores.features) for part in scores.parts], axis=0)
+    return result
 
 
 def _background(part: nodes.LinearExpr, features: int) -> Floats:

@@ -14,22 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.compiler.code_generator import INTEGER, CodeGenerator
-from trainer.compiler.explanations.decisions import Decisions, Test, test_of
+from trainer.compiler.explanations.decisions import Decisions, SplitTest
 from trainer.compiler.explanations.ensemble import Ensemble, WeightedTree
 from trainer.compiler.explanations.quadrature import rule
 from trainer.compiler.nodes import Floats
 
-# A number takes some 20 bytes of text and, in a session, some 25 of memory and 0.5 us of the first call.
+# A number takes some 20 bytes of text and, in a session, some 100 bytes of memory and 0.5 us of the first call.
 MAXIMUM_NUMBERS = 100_000
-# No tree gets by with fewer numbers per split.
-FEWEST_NUMBERS_PER_SPLIT = 4
 # Numbers per group, the cheapest first.
-LIMITS = (1024, 512, 256, 128, 64, 32)
+LIMITS = (1024, 512, 256, 128)
 
-# Microseconds, as measured for `costs`.
-GROUP_COST = 0.15
-TEST_COST = 0.09
-VALUE_COST = 0.17
+# Microseconds, on the server of `costs`.
+GROUP_COST = 0.1
+TEST_COST = 0.07
+VALUE_COST = 0.1
 
 Bits = NDArray[np.bool_]
 # A split on the way to a leaf, and whether the way goes right.
@@ -38,15 +36,17 @@ Path = tuple[tuple[int, bool], ...]
 
 @dataclass(frozen=True)
 class Group:
-    """The leaves below one node of a tree, each with its path from the root."""
+    """The leaves below one node of a tree, with the splits above and below the node."""
 
     tree: WeightedTree
-    paths: dict[int, Path]
+    node: int
+    path: Path
 
     @cached_property
-    def tests(self) -> list[Test]:
-        """The different tests on the paths."""
-        return sorted({test_of(self.tree.tree, split) for path in self.paths.values() for split, _ in path})
+    def tests(self) -> list[SplitTest]:
+        """The different tests on the way to the leaves."""
+        splits = [split for split, _ in self.path] + self.tree.splits_below(self.node)
+        return sorted({self.tree.tests[split] for split in splits})
 
     @cached_property
     def features(self) -> list[int]:
@@ -92,12 +92,12 @@ class Group:
         outcomes = self._outcomes()
         place_of = {test: place for place, test in enumerate(self.tests)}
         result = np.zeros((len(outcomes), len(self.features), self.tree.values.shape[1]))
-        for leaf, path in self.paths.items():
+        for leaf, path in _paths(self.tree, self.node, self.path):
             held: dict[int, Bits] = {}
             shares: dict[int, float] = {}
             for split, goes_right in path:
                 feature = int(self.tree.tree.feature[split])
-                is_hot = outcomes[:, place_of[test_of(self.tree.tree, split)]] == goes_right
+                is_hot = outcomes[:, place_of[self.tree.tests[split]]] == goes_right
                 held[feature] = held.get(feature, True) & is_hot
                 shares[feature] = shares.get(feature, 1.0) * self.tree.share(split, goes_right)
             weights = _shapley_weights(np.array(list(held.values())), np.array(list(shares.values())))
@@ -136,12 +136,15 @@ def _shapley_weights(held: Bits, shares: Floats) -> Floats:
 
 def groups_of(ensemble: Ensemble) -> list[Group] | None:
     """Return the groups of all trees, or None where their tables would be too large."""
-    trees = [tree for tree in ensemble.trees if tree.tree.splits]
-    if sum(tree.tree.splits for tree in trees) * FEWEST_NUMBERS_PER_SPLIT * ensemble.tree_outputs > MAXIMUM_NUMBERS:
-        return None
     for limit in LIMITS:
-        groups = [group for tree in trees for group in _groups_of_tree(tree, limit)]
-        if sum(group.numbers for group in groups) * ensemble.tree_outputs <= MAXIMUM_NUMBERS:
+        groups: list[Group] = []
+        room = MAXIMUM_NUMBERS // ensemble.tree_outputs
+        for group in (group for tree in ensemble.trees if tree.tree.splits for group in _groups_of_tree(tree, limit)):
+            groups.append(group)
+            room -= group.numbers
+            if room < 0:
+                break
+        else:
             return groups
     return None
 
@@ -151,7 +154,7 @@ def _groups_of_tree(tree: WeightedTree, limit: int) -> Iterator[Group]:
     waiting: list[tuple[int, Path]] = [(tree.root, ())]
     while waiting:
         node, path = waiting.pop()
-        group = Group(tree, dict(_paths(tree, node, path)))
+        group = Group(tree, node, path)
         if node < 0 or group.numbers <= limit:
             yield group
         else:
@@ -201,7 +204,7 @@ def write(code: CodeGenerator, ensemble: Ensemble, decisions: Decisions, groups:
         code.open_count("v_group", len(chosen))
         place = code.element(code.integers(bases), "v_group")
         for test in range(count):
-            position = code.integers(decisions.places_of[group.tests[test]] for group in chosen)
+            position = code.integers(decisions.places[group.tests[test]] for group in chosen)
             stride = code.integers(group.strides[test] for group in chosen)
             outcome = code.call("pg_catalog.get_byte", "v_decisions", code.element(position, "v_group"))
             place = code.operation(place, "+", code.operation(code.element(stride, "v_group"), "*", outcome))

@@ -8,6 +8,10 @@ from trainer.compiler.code_generator import quote_identifier
 PLACEHOLDER = "@schema@"
 DOLLAR_QUOTE = "$function$"
 
+HELPERS = frozenset(
+    entry.name.removesuffix(".sql") for entry in files(__package__).iterdir() if entry.name.endswith(".sql")
+)
+
 
 def runtime_sql(schema: str = "ml") -> str:
     """Return the SQL that installs the helper functions in ``schema``, creating the schema if there is none.

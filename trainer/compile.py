@@ -66,15 +66,20 @@ def _explanation(estimator: Any, version: str, names: list[str]) -> tuple[list[s
 
     The log of predictions takes the exact contributions where an INSERT can afford them, else the path attribution.
     """
+    function = f"ml_generated.explain_{version}"
     try:
-        exact = export_explanation(estimator, f"ml_generated.explain_{version}", names, revoke_from_public=True)
+        exact = [export_explanation(estimator, function, names, revoke_from_public=True)]
+        cost = round(explanation_cost(estimator))
+        if cost <= EXPLANATION_BUDGET:
+            return exact, {"logged": "exact", "expected_microseconds": cost}
+        said = {"logged": "path", "expected_microseconds": cost}
     except UnsupportedModelError as error:
-        return [], {"logged": None, "reason": str(error)}
-    cost = explanation_cost(estimator)
-    if cost <= EXPLANATION_BUDGET:
-        return [exact], {"logged": "exact", "expected_microseconds": round(cost)}
-    path = export_path_attribution(estimator, f"ml_generated.attribute_{version}", names, revoke_from_public=True)
-    return [exact, path], {"logged": "path", "expected_microseconds": round(cost)}
+        exact, said = [], {"logged": "path", "no_exact_explanation": str(error)}
+    function = f"ml_generated.attribute_{version}"
+    try:
+        return [*exact, export_path_attribution(estimator, function, names, revoke_from_public=True)], said
+    except UnsupportedModelError as error:
+        return [], {"logged": None, "no_explanation": str(error)}
 
 
 def _features_function(version: str, feature_names: Sequence[str]) -> str:

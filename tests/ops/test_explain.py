@@ -45,6 +45,17 @@ def test_the_log_takes_the_path_where_the_model_has_one_and_explain_stays_exact(
     assert [row["method"] for row in explained] == ["exact", "exact"]
 
 
+def test_a_model_without_an_exact_explanation_still_logs_its_path(db):
+    add_bars(db)
+    go_live(db, body=SCORE, features=("rsi_14", "day_of_week"), card=GOLDEN)
+    add_function(db, "attribute_toy", "ARRAY[0.5, 7, 1]")
+    stored = insert_event(db)
+    (logged,) = predictions(db)
+    assert [item["method"] for item in logged["contributions"]] == ["path", "path"]
+    with pytest.raises(psycopg.errors.UndefinedFunction, match="cannot be explained"):
+        db.execute("SELECT * FROM ml.explain(%s)", [stored["id"]])
+
+
 def test_explain_ranks_all_features_and_adds_up(db):
     go_live_with_explanation(db, "ARRAY[1.5, -2, 0.5]")
     stored = insert_event(db)

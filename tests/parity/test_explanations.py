@@ -165,6 +165,11 @@ XGBOOST = {
     "binary": lambda: (xgboost.XGBClassifier(n_estimators=25, max_depth=5), CANCER),
     "classes": lambda: (xgboost.XGBClassifier(n_estimators=6, max_depth=4), WINE),
     "regression": lambda: (xgboost.XGBRegressor(n_estimators=15, max_depth=6, min_child_weight=0), DIABETES),
+    "dart": lambda: (xgboost.XGBClassifier(n_estimators=12, booster="dart", rate_drop=0.3), CANCER),
+    "saturated": lambda: (
+        xgboost.XGBClassifier(n_estimators=40, max_depth=7, min_child_weight=0, learning_rate=1.0),
+        CANCER,
+    ),
     "parallel": lambda: (xgboost.XGBRFClassifier(n_estimators=12, max_depth=6), CANCER),
 }
 
@@ -197,6 +202,16 @@ def test_xgboost_categories(explainer):
     rows = np.concatenate([X[:50], sprinkle(X[:50], NAN, 0.3)])
     got = explainer.model(model, rows)
     expected = model.get_booster().predict(xgboost.DMatrix(rows, feature_types=types), pred_contribs=True)
+    np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
+
+
+def test_xgboost_number_for_missing(explainer):
+    X, y = CANCER
+    X = sprinkle(X, [-1.0], 0.1)
+    model = xgboost.XGBClassifier(n_estimators=10, missing=-1.0, n_jobs=1).fit(X, y)
+    rows = np.concatenate([X[:30], sprinkle(X[:30], NAN, 0.2)])
+    got = explainer.model(model, rows)
+    expected = model.get_booster().predict(xgboost.DMatrix(rows, missing=-1.0), pred_contribs=True)
     np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
 
 
@@ -239,6 +254,18 @@ def test_histogram_boosting_of_several_classes(explainer):
     np.testing.assert_allclose(sums(got, X.shape[1]), model.decision_function(rows), atol=1e-9, rtol=0)
     expr = fold(assemble(model))
     np.testing.assert_allclose(got[::9], [explain(expr, row) for row in rows[::9].tolist()], atol=1e-9, rtol=0)
+
+
+def test_histogram_boosting_with_categories(explainer):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 9, 800), rng.normal(size=(800, 3))])
+    y = (X[:, 0] % 3 == 1) ^ (X[:, 1] > 0)
+    model = HistGradientBoostingClassifier(max_iter=12, categorical_features=[0], random_state=0).fit(X, y)
+    rows = np.concatenate([X[:30], sprinkle(X[:30], [99.0, -1.0, 2.5, np.nan], 0.4)])
+    got = explainer.model(model, rows)
+    np.testing.assert_allclose(sums(got, 4), raw(model, rows), atol=1e-9, rtol=0)
+    expr = fold(assemble(model))
+    np.testing.assert_allclose(got, [explain(expr, row) for row in rows.tolist()], atol=1e-9, rtol=0)
 
 
 def test_deep_trees_with_many_features_on_a_path(explainer):

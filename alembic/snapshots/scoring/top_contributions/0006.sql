@@ -10,7 +10,9 @@ AS $function$
 DECLARE
     v_computed record;
 BEGIN
-    IF to_regproc(format('ml_generated.%I', 'explain_' || p_version)) IS NULL THEN
+    IF to_regproc(format('ml_generated.%I', 'explain_' || p_version)) IS NULL
+        AND to_regproc(format('ml_generated.%I', 'attribute_' || p_version)) IS NULL
+    THEN
         RETURN NULL;
     END IF;
     v_computed := ml.compute_contributions(p_version, p_features, false);

@@ -183,10 +183,12 @@ class Derived(LogisticRegression):
     [
         (lambda: stand_in("catboost.core", "CatBoostClassifier")(), "CatBoostClassifier is not supported"),
         (lambda: CalibratedClassifierCV(TREE), "CalibratedClassifierCV is not fitted"),
-        (lambda: GaussianNB().fit(X, Y), "GaussianNB is not supported; supported are ARDRegression"),
+        (lambda: GaussianNB().fit(X, Y), "GaussianNB is not supported; use a linear model"),
         (lambda: LinearSVC().fit(X, Y), "LinearSVC has no predict_proba; fit it inside CalibratedClassifierCV"),
         (lambda: Derived(max_iter=1000).fit(X, Y), "Derived is not supported"),
         (lambda: "a model", "str is not supported"),
+        (lambda: LogisticRegression, "LogisticRegression is a class; give a fitted instance"),
+        (lambda: stand_in("lightgbm.basic", "Booster")(), "give the estimator of scikit-learn's kind"),
         (lambda: None, "NoneType is not supported"),
         (lambda: DecisionTreeClassifier(), "DecisionTreeClassifier is not fitted"),
         (lambda: Pipeline([("a", StandardScaler()), ("b", TREE)]), "StandardScaler is not fitted"),

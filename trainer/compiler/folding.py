@@ -65,10 +65,8 @@ def _fold_trees(expr: nodes.TreeExpr) -> nodes.TreeExpr:
 
 
 def _base(node: nodes.VectorNode) -> nodes.VectorNode:
-    """Return what the columns are made from: the features, with the sentinel for missing ones replaced."""
+    """Return the features, from which the columns are made."""
     if isinstance(node, nodes.FeatureVector):
-        return node
-    if isinstance(node, nodes.SentinelVector) and isinstance(node.source, nodes.FeatureVector):
         return node
     bases = {id(base): base for base in (_base(child) for child in _sources(node))}
     if len(bases) != 1:
@@ -92,11 +90,6 @@ def columns_of(node: nodes.VectorNode) -> list[Column]:
 @columns_of.register
 def _features(node: nodes.FeatureVector) -> list[Column]:
     return [Column(feature, _identity) for feature in range(node.output_size)]
-
-
-@columns_of.register
-def _sentinel(node: nodes.SentinelVector) -> list[Column]:
-    return columns_of(node.source)
 
 
 @columns_of.register

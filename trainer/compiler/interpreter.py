@@ -106,11 +106,6 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
         if isinstance(node, nodes.GuardedVector):
             return self._fill_guarded(node)
         code = self._code
-        if isinstance(node, nodes.SentinelVector):
-            columns = self._array(node.source)
-            result = self._new_array()
-            code.assign(result, code.call("pg_catalog.array_replace", columns, code.number(node.sentinel), NULL))
-            return result
         parts = node.parts if isinstance(node, nodes.ConcatVector) else [node]
         for part in parts:
             self._fill_sources(part)
@@ -184,7 +179,7 @@ class PlpgsqlInterpreter(BaseInterpreter):  # type: ignore[misc]
 
     def _fill_sources(self, node: nodes.VectorNode) -> None:
         """Fill the arrays that the columns of ``node`` are made from."""
-        whole = nodes.FeatureVector | nodes.CheckedVector | nodes.GuardedVector | nodes.SentinelVector
+        whole = nodes.FeatureVector | nodes.CheckedVector | nodes.GuardedVector
         if isinstance(node, whole | nodes.ConcatVector):
             self._array(node)
         else:

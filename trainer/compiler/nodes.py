@@ -125,17 +125,6 @@ class GuardedVector(VectorNode):
         self.smallest_magnitude = source.smallest_magnitude
 
 
-class SentinelVector(VectorNode):
-    """``source`` where ``sentinel`` stands for a missing value as well."""
-
-    def __init__(self, source: VectorNode, sentinel: float) -> None:
-        self.source = source
-        self.sentinel = float(sentinel)
-        self.output_size = source.output_size
-        self.is_finite = source.is_finite
-        self.smallest_magnitude = source.smallest_magnitude
-
-
 class SelectVector(VectorNode):
     """The columns of ``source`` at ``indices``, in that order."""
 

@@ -77,10 +77,6 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
                 raise RefusedRowError(f"feature {index + 1} is {value}")
         return list(values)
 
-    def interpret_sentinel_vector(self, node: nodes.SentinelVector, **_: Any) -> list[float | None]:
-        """Return the source with its sentinels as gaps."""
-        return [None if value == node.sentinel else value for value in self._do_interpret(node.source)]
-
     def interpret_select_vector(self, node: nodes.SelectVector, **_: Any) -> list[float | None]:
         """Return the chosen columns."""
         values = self._do_interpret(node.source)

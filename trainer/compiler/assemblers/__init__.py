@@ -143,6 +143,18 @@ def assembler_of(model: Any, columns: Columns) -> Assembler:
     return assembler(estimator, columns.vector, columns.is_sparse)
 
 
+def _refusal(estimator: Any, name: str) -> str:
+    """Return the sentence for a model of another class: what to give instead."""
+    if isinstance(estimator, type):
+        return f"{estimator.__name__} is a class; give a fitted instance of it."
+    if name == "Booster":
+        return "Booster is not supported; give the estimator of scikit-learn's kind, as LGBMClassifier or XGBRegressor."
+    return (
+        f"{name} is not supported; use a linear model, a tree, a forest or boosting of scikit-learn, LightGBM or"
+        " XGBoost, alone, calibrated or in a Pipeline (trainer.compiler.SUPPORTED_MODELS lists the classes)."
+    )
+
+
 def supported_assembler(model: Any) -> type[Assembler]:
     """Return the class that assembles the estimator at the end of ``model``; refuse one that is not fitted."""
     estimator = final_estimator(model)
@@ -151,7 +163,6 @@ def supported_assembler(model: Any) -> type[Assembler]:
         name = f"{type(model).__name__} without an estimator"
     assembler = SUPPORTED_MODELS.get(class_key(estimator))
     if assembler is None:
-        supported = ", ".join(sorted(key.split("_", 1)[1] for key in SUPPORTED_MODELS))
-        raise UnsupportedModelError(f"{name} is not supported; supported are {supported}.")
+        raise UnsupportedModelError(_refusal(estimator, name))
     require_fitted(estimator)
     return assembler

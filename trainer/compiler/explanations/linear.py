@@ -36,7 +36,6 @@ def _keeps_values(node: nodes.VectorNode) -> bool:
         nodes.FeatureVector
         | nodes.CheckedVector
         | nodes.GuardedVector
-        | nodes.SentinelVector
         | nodes.SelectVector
         | nodes.ConcatVector
         | nodes.ImputeVector

@@ -103,7 +103,4 @@ def _suspicions(code: CodeGenerator, expr: nodes.TreeExpr, columns: list[str]) -
         tests.append(code.operation(code.call("pg_catalog.num_nulls", *required), ">", "0"))
     for place, points in guard.known.items() if guard else ():
         tests.append(code.is_between_breakpoints(columns[place], points.tolist(), odd=False))
-    for node in nodes.walk(expr.source):
-        if isinstance(node, nodes.SentinelVector):
-            tests.append(f"{code.number(node.sentinel)} OPERATOR(pg_catalog.=) ANY ({code.array(columns)})")
     return tests

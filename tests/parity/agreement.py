@@ -80,7 +80,7 @@ def by_database(scorer: Any, model: Any, rows: np.ndarray, **settings: Any) -> O
     """Score rows with a compiled model; half of the missing values are NULL, half NaN."""
     execute = scorer.connection.execute
     execute("DROP FUNCTION IF EXISTS score_unless_refused")
-    execute(export_to_postgres(model, "score", **settings))
+    execute(export_to_postgres(model, "public.score", **settings))
     execute(CATCH_REFUSAL)
     fill(scorer, [[None if np.isnan(v) and number % 2 else v for v in row] for number, row in enumerate(rows.tolist())])
     arguments = ", ".join(f"features[{place}]" for place in range(1, rows.shape[1] + 1))

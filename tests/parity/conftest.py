@@ -22,7 +22,7 @@ class Scorer:
         connection.execute("CREATE TABLE row_to_score (id integer PRIMARY KEY, features float8[])")
 
     def install(self, model: Any) -> None:
-        text = export_to_postgres(model, "score")
+        text = export_to_postgres(model, "public.score")
         # Whatever the model, its text is these statements and no others.
         assert {type(statement.stmt) for statement in pglast.parse_sql(text)} == {
             ast.CreateFunctionStmt,

@@ -72,7 +72,7 @@ def evaluated(model, rows: np.ndarray) -> np.ndarray:
 
 
 def scored_by_columns(scorer, model, rows: np.ndarray) -> np.ndarray:
-    scorer.connection.execute(export_to_postgres(model, "score", set_based=True))
+    scorer.connection.execute(export_to_postgres(model, "public.score", set_based=True))
     scorer.rows(rows)  # fills the table
     arguments = ", ".join(f"features[{place}]" for place in range(1, rows.shape[1] + 1))
     query = f"SELECT score_columns({arguments}) FROM row_to_score ORDER BY id"
@@ -90,7 +90,7 @@ def check(scorer, assert_bit_equal):
         expected = predicted(model, rows)
         assert np.array_equal(evaluated(model, rows), expected)
         for form in ("walk", "case"):
-            scorer.connection.execute(export_to_postgres(model, "score", form=form))
+            scorer.connection.execute(export_to_postgres(model, "public.score", form=form))
             assert np.array_equal(scorer.rows(rows), expected), form
         if rows.shape[1] <= MAXIMUM_ARGUMENTS:
             assert np.array_equal(scored_by_columns(scorer, model, rows), expected)

@@ -231,7 +231,7 @@ def test_how_columns_are_named(scorer, columns, remainder):
 
     rows = stack(X, sprinkle(X[:150], HOSTILE, 0.3))
     expected = by_library(OfFrames(), rows)
-    scorer.connection.execute(export_to_postgres(model, "score", NAMES))
+    scorer.connection.execute(export_to_postgres(model, "public.score", NAMES))
     assert np.array_equal(scorer.rows(rows), np.array(expected))
 
 

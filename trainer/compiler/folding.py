@@ -377,9 +377,7 @@ def _last_at_most(column: Column, limits: Floats) -> Floats:
 
 def largest_vanishing_factor(factors: Floats) -> Floats:
     """Return, per positive factor, the largest double whose product with it rounds to zero."""
-    return np.array(
-        [_last_at_most(Column(0, lambda values, f=factor: values * f), np.zeros(1))[0] for factor in factors]  # type: ignore[misc]
-    )
+    return _last_at_most(Column(0, lambda values: values * factors), np.zeros(len(factors)))
 
 
 def _ordinal(values: Floats) -> Integers:

@@ -14,6 +14,7 @@ from m2cgen import ast
 
 from trainer.compiler import nodes
 from trainer.compiler.assemblers.base import Assembler, binary_probabilities
+from trainer.compiler.assemblers.tree import longest_path
 from trainer.compiler.errors import UnsupportedModelError
 
 FORMAT_VERSION = "v4"
@@ -243,7 +244,7 @@ def _tree(name: str, table: Mapping[str, str]) -> nodes.Tree:
         right=right,
         missing_left=missing_left,
         leaves=leaves[:, np.newaxis],
-        depth=_depth(left, right),
+        depth=longest_path(left, right),
         breakpoints={split: points for split, points in sorted_points.items() if len(points) > 1},
         split_cover=_numbers(table, "internal_count"),
         leaf_cover=_numbers(table, "leaf_count"),
@@ -269,16 +270,6 @@ def _category_breakpoints(categories: Iterable[int]) -> set[float]:
         # Where one category ends and the next begins, there is no breakpoint.
         points ^= {first, float(np.nextafter(category + 1, -np.inf))}
     return points
-
-
-def _depth(left: nodes.Integers, right: nodes.Integers) -> int:
-    """Return the number of splits on the longest path; a split has a higher number than the one above it."""
-    depths = np.ones(len(left), dtype=np.int64)
-    for split, children in enumerate(zip(left, right, strict=True)):
-        for child in children:
-            if child >= 0:
-                depths[child] = depths[split] + 1
-    return int(depths.max(initial=0))
 
 
 def _numbers(table: Mapping[str, str], field: str) -> nodes.Floats:

@@ -58,7 +58,7 @@ def tree_from_nodes(
     is_leaf = np.asarray(is_leaf, dtype=bool)
     split = ~is_leaf
     number = np.where(is_leaf, -np.cumsum(is_leaf), np.cumsum(split) - 1)
-    left, right = (np.asarray(children, dtype=np.int64)[split] for children in (left, right))
+    left, right = (number[np.asarray(children, dtype=np.int64)[split]] for children in (left, right))
     leaves = np.asarray(leaf_values, dtype=np.float64)[is_leaf]
     magnitudes = np.abs(leaves[leaves != 0])
     if not np.isfinite(leaves).all() or (magnitudes < SMALLEST_LEAF).any():
@@ -68,23 +68,25 @@ def tree_from_nodes(
     return nodes.Tree(
         feature=np.asarray(feature, dtype=np.int64)[split],
         threshold=np.asarray(threshold, dtype=np.float64)[split],
-        left=number[left],
-        right=number[right],
+        left=left,
+        right=right,
         missing_left=np.asarray(missing_left, dtype=bool)[split],
         leaves=leaves,
-        depth=_depth(split, np.flatnonzero(split), left, right),
+        depth=longest_path(left, right),
         breakpoints={int(number[row]): points for row, points in (breakpoints or {}).items()},
         split_cover=None if cover is None else np.asarray(cover, dtype=np.float64)[split],
         leaf_cover=None if cover is None else np.asarray(cover, dtype=np.float64)[is_leaf],
     )
 
 
-def _depth(split: Any, rows: nodes.Integers, left: nodes.Integers, right: nodes.Integers) -> int:
-    depths = np.zeros(len(split), dtype=np.int64)
-    for row, children in zip(rows, zip(left, right, strict=True), strict=True):
+def longest_path(left: nodes.Integers, right: nodes.Integers) -> int:
+    """Return the number of splits on the longest path; a split has a higher number than the one above it."""
+    depths = np.ones(len(left), dtype=np.int64)
+    for split, children in enumerate(zip(left, right, strict=True)):
         for child in children:
-            depths[child] = depths[row] + 1
-    return int(depths.max())
+            if child >= 0:
+                depths[child] = depths[split] + 1
+    return int(depths.max(initial=0))
 
 
 def _float32_tree(model: Any, leaf_values: Any) -> nodes.Tree:

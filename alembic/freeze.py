@@ -1,7 +1,8 @@
 """Freeze the head files that changed: copy each to ``alembic/snapshots/<object>/<revision>.sql``.
 
-Usage: ``python alembic/freeze.py REVISION`` after editing ``sql/``. Prints what a revision then has to install. With
-``--check`` nothing is written: exit code 1 when a head file differs from its newest snapshot.
+Usage: ``python alembic/freeze.py REVISION [OBJECT ...]`` after editing ``sql/``; without objects, all that changed.
+Prints what a revision then has to install. With ``--check`` nothing is written: exit code 1 when a head file differs
+from its newest snapshot.
 """
 
 import argparse
@@ -38,12 +39,17 @@ def main() -> int:
     """Freeze or check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("revision", nargs="?", help="four digits, for example 0007")
+    parser.add_argument("objects", nargs="*", help="for example ops/promote; default: every object that changed")
     parser.add_argument("--check", action="store_true", help="write nothing, only compare")
     options = parser.parse_args()
     if not options.check and not re.fullmatch(r"\d{4}", options.revision or ""):
         parser.error("give the revision as four digits, or --check")
     changed = changed_objects()
+    if unknown := set(options.objects) - set(changed):
+        parser.error(f"not changed, or not in sql/install.sql: {', '.join(sorted(unknown))}")
     for path in changed:
+        if options.objects and path not in options.objects:
+            continue
         if not options.check:
             target = SNAPSHOTS / path / f"{options.revision}.sql"
             target.parent.mkdir(parents=True, exist_ok=True)

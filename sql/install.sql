@@ -56,7 +56,9 @@
 \ir scoring/rollout_bucket.sql
 \ir scoring/blend_confidence.sql
 \ir scoring/calibrate.sql
+\ir scoring/scoring_models.sql
 \ir scoring/scoring_context.sql
+\ir scoring/use_model.sql
 \ir scoring/event_score.sql
 \ir scoring/finish_score.sql
 \ir scoring/score_features.sql
@@ -68,6 +70,8 @@
 \ir scoring/compute_contributions.sql
 \ir scoring/explain_features.sql
 \ir scoring/top_contributions.sql
+\ir scoring/score_shadow.sql
+\ir scoring/check_breaker.sql
 \ir scoring/log_predictions.sql
 \ir scoring/pattern_events_90_log_insert.sql
 \ir scoring/pattern_events_90_log_update.sql
@@ -81,8 +85,11 @@
 \ir ops/disable.sql
 \ir ops/set_rollout.sql
 \ir ops/accept_threshold.sql
+\ir ops/close_breaker.sql
 \ir ops/check_model.sql
 \ir ops/promote.sql
+\ir ops/set_challenger.sql
+\ir ops/withdraw_challenger.sql
 \ir ops/live_versions.sql
 \ir ops/rollback.sql
 \ir ops/label_outcomes.sql

@@ -4,15 +4,52 @@ Revision: 0011
 Revises: 0010
 """
 
+from alembic import op
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+ADDED = (
+    "scoring/use_model",
+    "scoring/score_shadow",
+    "scoring/check_breaker",
+    "ops/close_breaker",
+    "ops/set_challenger",
+    "ops/withdraw_challenger",
+)
+CHANGED = {
+    "scoring/score_pattern_event": "0003",
+    "scoring/log_predictions": "0006",
+    "ops/audit_settings": "0004",
+    "monitoring/ml_health": "0004",
+}
+
 
 def upgrade() -> None:
-    """Install what is new, then what calls it."""
+    """Add the settings and the columns of the log, then what reads them."""
+    op.install_object("changes/self_defence", version=revision)
+    op.install_object("scoring/scoring_models", version=revision)
+    replace_context(earlier="0003", later=revision)
+    for path in (*ADDED, *CHANGED):
+        op.install_object(path, version=revision)
 
 
 def downgrade() -> None:
     """Restore the earlier bodies, then drop what is new."""
+    for path, version in CHANGED.items():
+        op.install_object(path, version=version)
+    for path in reversed(ADDED):
+        op.drop_object(path, version=revision)
+    replace_context(earlier=revision, later="0003")
+    op.drop_object("scoring/scoring_models", version=revision)
+    op.install_object("changes/self_defence", version="0011_downgrade")
+
+
+def replace_context(*, earlier: str, later: str) -> None:
+    """Make the view anew, and with it the function whose argument has the view's type."""
+    op.drop_object("scoring/finish_score", version="0003")
+    op.drop_object("scoring/scoring_context", version=earlier)
+    op.install_object("scoring/scoring_context", version=later)
+    op.install_object("scoring/finish_score", version="0003")

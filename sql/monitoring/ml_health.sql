@@ -1,6 +1,7 @@
 -- Health of scoring at a glance: status, what is live, rates of the last hour, and each problem in a sentence.
 -- Called by: applications. Calls: nothing.
--- Reads: ml_settings, ml_aliases, ml_predictions, ml_log_drops, pattern_events, pg_catalog. Writes: nothing.
+-- Reads: ml_settings, ml_aliases, ml_deployments, ml_predictions, ml_log_drops, pattern_events, pg_catalog.
+-- Writes: nothing.
 
 CREATE OR REPLACE FUNCTION public.ml_health(p_window interval DEFAULT '1 hour')
 RETURNS jsonb
@@ -15,6 +16,9 @@ DECLARE
     v_now timestamptz := pg_catalog.statement_timestamp();
     v_settings public.ml_settings;
     v_champion public.ml_aliases;
+    v_challenger text;
+    v_switch public.ml_deployments;
+    v_breaker text;
     v_model_loaded boolean;
     v_counts record;
     v_waiting bigint;
@@ -28,6 +32,16 @@ DECLARE
 BEGIN
     SELECT * INTO v_settings FROM public.ml_settings;
     SELECT * INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
+    SELECT a.version INTO v_challenger FROM public.ml_aliases AS a WHERE a.alias = 'challenger';
+    SELECT * INTO v_switch FROM public.ml_deployments AS d
+    WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable')
+    ORDER BY d.id DESC LIMIT 1;
+    v_breaker := CASE
+        WHEN NOT v_settings.breaker_enabled THEN 'disabled'
+        WHEN v_switch.action IS DISTINCT FROM 'breaker_open' THEN 'closed'
+        WHEN v_now < v_switch.occurred_at + v_settings.breaker_cooldown THEN 'open'
+        ELSE 'half_open'
+    END;
     v_model_loaded := v_champion.version IS NOT NULL AND (
         SELECT pg_catalog.count(*) = 2 FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = 'ml_generated'::regnamespace
@@ -52,13 +66,13 @@ BEGIN
                 SELECT q.fallback_reason AS reason, pg_catalog.count(*) AS events
                 FROM public.ml_predictions AS q
                 WHERE q.predicted_at > v_now - p_window AND q.source IN ('insert', 'update')
-                    AND q.fallback_reason IS NOT NULL
+                    AND q.fallback_reason IS NOT NULL AND q.role <> 'shadow'
                 GROUP BY q.fallback_reason
             ) AS r
         ) AS reasons
     INTO v_counts
     FROM public.ml_predictions AS p
-    WHERE p.predicted_at > v_now - p_window AND p.source IN ('insert', 'update');
+    WHERE p.predicted_at > v_now - p_window AND p.source IN ('insert', 'update') AND p.role <> 'shadow';
 
     -- Counting stops at 10,000: beyond that the exact number changes nothing.
     SELECT pg_catalog.count(*) INTO v_waiting FROM (
@@ -87,6 +101,11 @@ BEGIN
         v_critical := v_critical || pg_catalog.format(
             'the compiled functions of champion %s are missing: deploy it again or call ml.rollback()', v_champion.version);
     END IF;
+    IF v_breaker IN ('open', 'half_open') THEN
+        v_critical := v_critical || pg_catalog.format(
+            'the circuit breaker is open since %s (%s): events keep their rule confidence until its probes are good',
+            v_switch.occurred_at, v_switch.reason);
+    END IF;
     IF v_partitions_until IS NULL OR v_partitions_until <= v_now THEN
         v_critical := v_critical
             || 'ml_predictions has no partition for now: call ml.create_prediction_partitions()'::text;
@@ -114,6 +133,12 @@ BEGIN
         'problems', pg_catalog.to_jsonb(v_critical || v_warnings),
         'champion', v_champion.version,
         'calibrator', v_champion.calibrator_version,
+        'challenger', v_challenger,
+        'canary_percent', CASE WHEN v_challenger IS NOT NULL THEN v_settings.canary_percent END,
+        'circuit_breaker', pg_catalog.jsonb_build_object(
+            'state', v_breaker,
+            'opened_at', CASE WHEN v_breaker IN ('open', 'half_open') THEN v_switch.occurred_at END,
+            'reason', CASE WHEN v_breaker IN ('open', 'half_open') THEN v_switch.reason END),
         'rollout_percent', v_settings.rollout_percent,
         'confidence_threshold', v_settings.confidence_threshold,
         'window', p_window::text,

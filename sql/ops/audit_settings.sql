@@ -23,6 +23,7 @@ BEGIN
                 WHEN NEW.enabled AND NOT OLD.enabled THEN 'enable'
                 WHEN OLD.enabled AND NOT NEW.enabled THEN 'disable'
                 WHEN v_changes ? 'rollout_percent' THEN 'rollout'
+                WHEN v_changes ? 'canary_percent' THEN 'canary'
                 WHEN v_changes ? 'confidence_threshold' THEN 'threshold'
                 WHEN v_changes ?| ARRAY['ml_weight', 'rule_weight'] THEN 'weights'
                 ELSE 'settings'

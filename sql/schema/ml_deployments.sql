@@ -1,4 +1,4 @@
--- Append-only history of every switch: promote, rollback, rollout step, enable, disable, threshold or weight change.
+-- Append-only history of every switch: promotion, rollback, rollout step, settings, circuit breaker.
 -- Called by: nothing. Calls: nothing. Reads: nothing. Writes: nothing.
 
 CREATE TABLE public.ml_deployments (
@@ -14,5 +14,9 @@ CREATE TABLE public.ml_deployments (
     CONSTRAINT ml_deployments_pkey PRIMARY KEY (id)
 );
 COMMENT ON TABLE public.ml_deployments IS
-    'Append-only history of every switch: promote, rollback, rollout step, enable, disable, threshold or weight change.';
+    'Append-only history of every switch: promotion, rollback, rollout step, settings, circuit breaker.';
 COMMENT ON COLUMN public.ml_deployments.details IS 'Changed settings as {"name": {"old": ..., "new": ...}}, or gate results.';
+
+-- Read for every event: the newest of these rows says whether the circuit breaker is open.
+CREATE INDEX ml_deployments_breaker_idx ON public.ml_deployments (id)
+WHERE action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable');

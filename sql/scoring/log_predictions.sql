@@ -1,5 +1,6 @@
 -- Statement trigger of pattern_events: one set-based insert of what this statement scored into ml_predictions.
--- Called by: triggers pattern_events_90_log_insert, pattern_events_90_log_update. Calls: ml.top_contributions.
+-- Called by: triggers pattern_events_90_log_insert, pattern_events_90_log_update.
+-- Calls: ml.top_contributions, ml.score_shadow, ml.check_breaker.
 -- Reads: ml_models. Writes: ml_predictions, or ml_log_drops when that fails.
 
 CREATE OR REPLACE FUNCTION ml.log_predictions()
@@ -19,7 +20,7 @@ BEGIN
         INSERT INTO public.ml_predictions (
             id, event_id, predicted_at, source, model_version, calibrator_version, role, arm,
             ml_confidence_raw, ml_confidence, rule_confidence, blended_confidence, prediction_class,
-            features, contributions, feature_hash, cache_hit, ml_weight, rule_weight, fallback_reason, error_sqlstate, latency_us
+            features, contributions, feature_hash, cache_hit, ml_weight, rule_weight, fallback_reason, error_sqlstate, latency_us, cold
         )
         SELECT
             (scored.record ->> 'prediction_id')::uuid,
@@ -43,7 +44,8 @@ BEGIN
             (scored.record ->> 'rule_weight')::double precision,
             scored.record ->> 'fallback_reason',
             scored.record ->> 'error_sqlstate',
-            (scored.record ->> 'latency_us')::integer
+            (scored.record ->> 'latency_us')::integer,
+            coalesce((scored.record ->> 'cold')::boolean, false)
         FROM new_rows AS event
         CROSS JOIN LATERAL (SELECT event.ml_metadata -> 'scoring' AS record) AS scored
         CROSS JOIN LATERAL (
@@ -61,11 +63,66 @@ BEGIN
         WHERE scored.record ->> 'event_id' = event.id::text
             AND (scored.record ->> 'scored_at')::timestamptz >= pg_catalog.transaction_timestamp()
         ON CONFLICT DO NOTHING;
-        RETURN NULL;
     EXCEPTION WHEN OTHERS THEN
         v_sqlstate := SQLSTATE;
         v_message := SQLERRM;
     END;
+
+    -- What the row trigger has left to do after the log, and only then: shadow scores, a look at the circuit breaker.
+    IF v_sqlstate IS NULL AND pg_catalog.current_setting('ml.shadow_in', true) = pg_catalog.statement_timestamp()::text THEN
+        BEGIN
+            INSERT INTO public.ml_predictions (
+                event_id, predicted_at, source, model_version, calibrator_version, role, arm,
+                ml_confidence_raw, ml_confidence, rule_confidence, blended_confidence, prediction_class,
+                features, feature_hash, ml_weight, rule_weight, fallback_reason, error_sqlstate, latency_us, cold
+            )
+            SELECT
+                event.id,
+                (scored.record ->> 'scored_at')::timestamptz,
+                scored.record ->> 'source',
+                scored.record #>> '{shadow,version}',
+                shadow.calibrator_version,
+                'shadow',
+                scored.record ->> 'arm',
+                shadow.ml_confidence_raw,
+                shadow.ml_confidence,
+                event.rule_confidence,
+                shadow.blended_confidence,
+                shadow.prediction_class,
+                shadow.features,
+                scored.record ->> 'feature_hash',
+                (scored.record ->> 'ml_weight')::double precision,
+                (scored.record ->> 'rule_weight')::double precision,
+                shadow.fallback_reason,
+                shadow.error_sqlstate,
+                shadow.latency_us,
+                shadow.cold
+            FROM new_rows AS event
+            CROSS JOIN LATERAL (SELECT event.ml_metadata -> 'scoring' AS record) AS scored
+            CROSS JOIN LATERAL ml.score_shadow(
+                scored.record #>> '{shadow,version}', scored.record #>> '{shadow,calibrator_version}',
+                event.symbol, event.timeframe, event.ml_features, event.rule_confidence,
+                (scored.record ->> 'ml_weight')::double precision, (scored.record ->> 'rule_weight')::double precision
+            ) AS shadow
+            WHERE scored.record ->> 'event_id' = event.id::text
+                AND scored.record #>> '{shadow,version}' IS NOT NULL
+                AND (scored.record ->> 'scored_at')::timestamptz >= pg_catalog.transaction_timestamp();
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'shadow scores of this statement were not logged: % (%)', SQLERRM, SQLSTATE;
+        END;
+    END IF;
+    IF v_sqlstate IS NULL
+        AND pg_catalog.current_setting('ml.check_breaker_in', true) = pg_catalog.statement_timestamp()::text
+    THEN
+        BEGIN
+            PERFORM ml.check_breaker();
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'the circuit breaker was not checked: % (%)', SQLERRM, SQLSTATE;
+        END;
+    END IF;
+    IF v_sqlstate IS NULL THEN
+        RETURN NULL;
+    END IF;
 
     BEGIN
         INSERT INTO public.ml_log_drops (event_id, prediction_id, error_sqlstate, error_message)

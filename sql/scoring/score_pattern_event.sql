@@ -1,8 +1,8 @@
 -- Row trigger of pattern_events: fills in the event's inputs, features and score, and writes nothing.
 -- Called by: trigger pattern_events_10_score.
--- Calls: ml.compute_event_features, ml.feature_array, ml.rollout_bucket, ml.score_features, ml.finish_score,
---        ml.blend_confidence, ml.derived_columns, ml.brings_own_score.
--- Reads: ml.scoring_context and, through the features, ml.bar_indicators. Writes: nothing.
+-- Calls: ml.compute_event_features, ml.feature_array, ml.rollout_bucket, ml.use_model, ml.score_features,
+--        ml.finish_score, ml.blend_confidence, ml.derived_columns, ml.brings_own_score.
+-- Reads: ml.scoring_context, ml.scoring_models and, through the features, ml.bar_indicators. Writes: nothing.
 
 -- STABLE, so that a promote that commits during a multi-row INSERT cannot split the batch between two models.
 CREATE OR REPLACE FUNCTION ml.score_pattern_event()
@@ -32,8 +32,14 @@ DECLARE
     v_feature_hash text;
     v_cache_hit boolean := false;
     v_attempted boolean := false;
+    v_is_probe boolean := false;
+    v_is_cold boolean := false;
+    v_role text;
+    v_tried_version text;
+    v_shadow jsonb;
     v_reason text;
     v_sqlstate text;
+    v_latency_us integer;
     v_record jsonb;
 BEGIN
     IF v_is_update THEN
@@ -133,10 +139,23 @@ BEGIN
                 v_reason := 'not_in_rollout';
             ELSE
                 v_attempted := true;
+                IF v_context.breaker_opened_at IS NOT NULL AND v_context.breaker_enabled THEN
+                    -- After the cooldown one event per statement finds out whether ML works again.
+                    v_is_probe := v_started >= v_context.breaker_opened_at + v_context.breaker_cooldown
+                        AND current_setting('ml.probe_in', true) IS DISTINCT FROM statement_timestamp()::text;
+                    IF v_is_probe THEN
+                        PERFORM set_config('ml.probe_in', statement_timestamp()::text, true);
+                    ELSE
+                        v_reason := 'breaker_open';
+                    END IF;
+                END IF;
             END IF;
 
-            v_event := ml.compute_event_features(v_given);
-            v_derived := ml.derived_columns(v_given, v_event.inputs, v_context.filled_columns);
+            -- Features may be what is slow: an open breaker leaves them out as well, for backfill to fill in.
+            IF v_reason IS DISTINCT FROM 'breaker_open' THEN
+                v_event := ml.compute_event_features(v_given);
+                v_derived := ml.derived_columns(v_given, v_event.inputs, v_context.filled_columns);
+            END IF;
 
             IF v_attempted AND v_reason IS NULL THEN
                 IF v_event.reason IS NOT NULL THEN
@@ -146,6 +165,15 @@ BEGIN
                 ELSE
                     v_features := to_jsonb(v_event.features);
                     v_feature_hash := encode(sha256(array_send(ml.feature_array(v_event.features))), 'hex');
+                    IF v_context.challenger_version IS NOT NULL AND v_context.canary_percent > 0
+                        AND ml.rollout_bucket(
+                            v_context.rollout_salt || ' canary ' || v_context.challenger_version, NEW.id
+                        ) < v_context.canary_percent / 100
+                    THEN
+                        v_context := ml.use_model(v_context, 'challenger');
+                    END IF;
+                    v_role := v_context.alias;
+                    v_tried_version := v_context.model_version;
                     v_cache_hit := v_is_update
                         AND coalesce(v_stored ->> 'feature_hash' = v_feature_hash, false)
                         AND coalesce(OLD.model_version = v_context.model_version, false)
@@ -159,11 +187,53 @@ BEGIN
                             OLD.prediction_class, NULL
                         )::ml.event_score;
                     ELSE
-                        v_score := ml.finish_score(
-                            v_context, ml.score_features(v_context.model_version, v_event.features), NEW.rule_confidence
-                        );
+                        v_is_cold := strpos(
+                            coalesce(current_setting('ml.warm_versions', true), ''), '/' || v_tried_version || '/') = 0;
+                        -- A version that fails gives way to the one that it replaced: challenger, champion, previous.
+                        LOOP
+                            BEGIN
+                                v_score := ml.finish_score(
+                                    v_context, ml.score_features(v_context.model_version, v_event.features),
+                                    NEW.rule_confidence
+                                );
+                            EXCEPTION
+                                -- Not waited for a second time.
+                                WHEN lock_not_available THEN
+                                    RAISE;
+                                WHEN OTHERS THEN
+                                    v_score := NULL;
+                                    v_reason := coalesce(v_reason, 'error');
+                                    v_sqlstate := coalesce(v_sqlstate, SQLSTATE);
+                            END;
+                            EXIT WHEN v_score.ml_confidence IS NOT NULL;
+                            v_reason := coalesce(v_reason, v_score.fallback_reason);
+                            EXIT WHEN v_context.alias = 'previous';
+                            v_context := ml.use_model(
+                                v_context, CASE v_context.alias WHEN 'challenger' THEN 'champion' ELSE 'previous' END);
+                            EXIT WHEN v_context.model_version IS NULL;
+                        END LOOP;
+                        IF v_is_cold THEN
+                            PERFORM set_config(
+                                'ml.warm_versions',
+                                coalesce(current_setting('ml.warm_versions', true), '') || '/' || v_tried_version || '/',
+                                false);
+                        END IF;
+                        IF v_reason IS NOT NULL AND v_score.ml_confidence IS NOT NULL THEN
+                            v_reason := v_role || '_failed';
+                        END IF;
+                        IF v_score.ml_confidence IS NOT NULL AND v_context.challenger_version IS NOT NULL
+                            AND ml.rollout_bucket(v_context.rollout_salt || ' shadow', NEW.id)
+                                < v_context.shadow_percent / 100
+                        THEN
+                            SELECT jsonb_build_object(
+                                'version', other.version, 'calibrator_version', other.calibrator_version)
+                            INTO v_shadow
+                            FROM ml.scoring_models AS other
+                            WHERE other.alias = CASE v_role WHEN 'champion' THEN 'challenger' ELSE 'champion' END
+                                AND other.version <> v_context.model_version;
+                        END IF;
                     END IF;
-                    v_reason := v_score.fallback_reason;
+                    v_reason := coalesce(v_score.fallback_reason, v_reason);
                 END IF;
             END IF;
         END IF;
@@ -179,6 +249,7 @@ BEGIN
         v_feature_hash := NULL;
         v_cache_hit := false;
         v_attempted := true;
+        v_shadow := NULL;
         v_reason := 'error';
         v_sqlstate := SQLSTATE;
     END;
@@ -218,14 +289,29 @@ BEGIN
         END;
         v_record := jsonb_build_object(
             'event_id', NEW.id,
-            'role', CASE WHEN v_attempted THEN 'champion' ELSE 'rule' END,
-            'arm', CASE WHEN v_attempted THEN 'ml' ELSE 'rule' END,
-            'attempted_version', CASE WHEN v_attempted THEN v_context.model_version END,
+            'role', CASE WHEN v_attempted THEN coalesce(v_role, 'champion') ELSE 'rule' END,
+            'arm', CASE WHEN v_is_probe THEN 'probe' WHEN v_attempted THEN 'ml' ELSE 'rule' END,
+            'attempted_version', CASE
+                WHEN v_score.ml_confidence IS NOT NULL THEN v_context.model_version
+                WHEN v_attempted THEN coalesce(v_tried_version, v_context.model_version)
+            END,
+            'failed_version', CASE WHEN v_score.ml_confidence IS NOT NULL AND v_tried_version <> v_context.model_version
+                THEN v_tried_version END,
             'calibrator_version', CASE WHEN v_score.ml_confidence IS NOT NULL THEN v_context.calibrator_version END,
             'bar_ts', v_event.bar_ts AT TIME ZONE 'UTC',
             'derived', v_derived,
             'feature_hash', v_feature_hash
         );
+    END IF;
+    v_latency_us := least(extract(epoch FROM clock_timestamp() - v_started) * 1000000, 2147483647)::integer;
+    IF v_sqlstate IS NOT NULL OR v_is_probe OR v_reason = 'score_invalid'
+        OR (v_attempted AND NOT v_is_cold AND v_latency_us > v_context.breaker_latency_ms * 1000)
+    THEN
+        -- Tells the log trigger of this statement to look whether the circuit breaker has to open or close.
+        PERFORM set_config('ml.check_breaker_in', statement_timestamp()::text, true);
+    END IF;
+    IF v_shadow IS NOT NULL THEN
+        PERFORM set_config('ml.shadow_in', statement_timestamp()::text, true);
     END IF;
     v_record := v_record || jsonb_build_object(
         'prediction_id', gen_random_uuid(),
@@ -236,7 +322,9 @@ BEGIN
         'rule_weight', coalesce(to_jsonb(v_context.rule_weight), v_stored -> 'rule_weight'),
         'fallback_reason', CASE WHEN v_rule_valid THEN v_reason ELSE 'rule_confidence_invalid' END,
         'error_sqlstate', v_sqlstate,
-        'latency_us', least(extract(epoch FROM clock_timestamp() - v_started) * 1000000, 2147483647)::integer
+        'shadow', v_shadow,
+        'cold', v_is_cold,
+        'latency_us', v_latency_us
     );
     NEW.ml_metadata := CASE
         WHEN NEW.ml_metadata IS NULL THEN '{}'::jsonb

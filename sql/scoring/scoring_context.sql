@@ -1,6 +1,6 @@
--- Switches, weights, champion and calibrator as one row: all that scoring needs besides the event.
+-- Switches, weights, champion, calibrator and circuit breaker as one row: all that scoring needs besides the event.
 -- Called by: ml.score_pattern_event, ml.score_batch, ml.backfill. Calls: nothing.
--- Reads: ml_settings, ml_aliases, ml_models, ml_calibrators, ml.owned_objects. Writes: nothing.
+-- Reads: ml_settings, ml.scoring_models, ml_aliases, ml_deployments, ml.owned_objects. Writes: nothing.
 
 CREATE VIEW ml.scoring_context AS
 SELECT
@@ -9,19 +9,31 @@ SELECT
     settings.rule_weight,
     settings.rollout_percent,
     settings.rollout_salt,
-    model.version AS model_version,
-    model.classes,
-    calibrator.calibrator_version,
-    calibrator.method AS calibration_method,
-    calibrator.a AS calibration_a,
-    calibrator.b AS calibration_b,
-    calibrator.knots_x,
-    calibrator.knots_y,
+    champion.version AS model_version,
+    champion.classes,
+    champion.calibrator_version,
+    champion.calibration_method,
+    champion.calibration_a,
+    champion.calibration_b,
+    champion.knots_x,
+    champion.knots_y,
     -- A column that the user had before is read, and never filled.
-    ARRAY(SELECT owned.name FROM ml.owned_objects AS owned WHERE owned.kind = 'column') AS filled_columns
+    ARRAY(SELECT owned.name FROM ml.owned_objects AS owned WHERE owned.kind = 'column') AS filled_columns,
+    'champion' AS alias,
+    (SELECT other.version FROM public.ml_aliases AS other WHERE other.alias = 'challenger') AS challenger_version,
+    settings.canary_percent,
+    settings.shadow_percent,
+    settings.breaker_enabled,
+    settings.breaker_latency_ms,
+    settings.breaker_cooldown,
+    -- NULL while the circuit breaker is closed: a promotion, a rollback or ml.enable() closes it as well.
+    (
+        SELECT CASE WHEN switch.action = 'breaker_open' THEN switch.occurred_at END
+        FROM public.ml_deployments AS switch
+        WHERE switch.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable')
+        ORDER BY switch.id DESC LIMIT 1
+    ) AS breaker_opened_at
 FROM public.ml_settings AS settings
-LEFT JOIN public.ml_aliases AS champion ON champion.alias = 'champion'
-LEFT JOIN public.ml_models AS model ON model.version = champion.version
-LEFT JOIN public.ml_calibrators AS calibrator ON calibrator.calibrator_version = champion.calibrator_version;
+LEFT JOIN ml.scoring_models AS champion ON champion.alias = 'champion';
 COMMENT ON VIEW ml.scoring_context IS
-    'Switches, weights, champion and calibrator as one row: all that scoring needs besides the event.';
+    'Switches, weights, champion, calibrator and circuit breaker as one row: all that scoring needs besides the event.';

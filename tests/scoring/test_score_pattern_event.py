@@ -156,6 +156,7 @@ def test_a_broken_model_is_a_counted_fallback(db, fault):
     add_bars(db)
     install_model(db, "broken", body=BROKEN[fault])
     db.execute("SELECT ml.promote('broken', %s, 'test', true)", (champion(db),))
+    db.execute("DELETE FROM ml_aliases WHERE alias = 'previous'")
     db.execute("SELECT ml.enable()")
     stored = insert_event(db)
     assert stored["blended_confidence"] == RULE
@@ -179,6 +180,7 @@ def test_a_broken_model_is_a_counted_fallback(db, fault):
 def test_a_broken_installation_is_a_counted_fallback(db, fault, sqlstate):
     add_bars(db)
     go_live(db)
+    db.execute("DELETE FROM ml_aliases WHERE alias = 'previous'")
     db.execute(fault)
     stored = insert_event(db)
     assert stored["blended_confidence"] == RULE
@@ -215,7 +217,7 @@ def test_the_exception_block_is_what_saves_the_insert(db):
     """Takes the block out of the trigger's body: the same fault must then fail the INSERT."""
     add_bars(db)
     go_live(db)
-    db.execute("DROP FUNCTION ml_generated.score_toy(float8[])")
+    db.execute("DROP FUNCTION ml.compute_event_features")
     assert insert_event(db)["blended_confidence"] == RULE
     definition = value(db, "SELECT pg_get_functiondef('ml.score_pattern_event'::regproc)")
     start, end = definition.index("EXCEPTION WHEN OTHERS"), definition.index("    -- From here on only built-in")

@@ -1,0 +1,39 @@
+-- Switches, weights, champion, calibrator and circuit breaker as one row: all that scoring needs besides the event.
+-- Called by: ml.score_pattern_event, ml.score_batch, ml.backfill. Calls: nothing.
+-- Reads: ml_settings, ml.scoring_models, ml_aliases, ml_deployments, ml.owned_objects. Writes: nothing.
+
+CREATE VIEW ml.scoring_context AS
+SELECT
+    settings.enabled,
+    settings.ml_weight,
+    settings.rule_weight,
+    settings.rollout_percent,
+    settings.rollout_salt,
+    champion.version AS model_version,
+    champion.classes,
+    champion.calibrator_version,
+    champion.calibration_method,
+    champion.calibration_a,
+    champion.calibration_b,
+    champion.knots_x,
+    champion.knots_y,
+    -- A column that the user had before is read, and never filled.
+    ARRAY(SELECT owned.name FROM ml.owned_objects AS owned WHERE owned.kind = 'column') AS filled_columns,
+    'champion' AS alias,
+    (SELECT other.version FROM public.ml_aliases AS other WHERE other.alias = 'challenger') AS challenger_version,
+    settings.canary_percent,
+    settings.shadow_percent,
+    settings.breaker_enabled,
+    settings.breaker_latency_ms,
+    settings.breaker_cooldown,
+    -- NULL while the circuit breaker is closed: a promotion, a rollback or ml.enable() closes it as well.
+    (
+        SELECT CASE WHEN switch.action = 'breaker_open' THEN switch.occurred_at END
+        FROM public.ml_deployments AS switch
+        WHERE switch.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable')
+        ORDER BY switch.id DESC LIMIT 1
+    ) AS breaker_opened_at
+FROM public.ml_settings AS settings
+LEFT JOIN ml.scoring_models AS champion ON champion.alias = 'champion';
+COMMENT ON VIEW ml.scoring_context IS
+    'Switches, weights, champion, calibrator and circuit breaker as one row: all that scoring needs besides the event.';

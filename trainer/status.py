@@ -63,6 +63,11 @@ def print_health(health: dict[str, Any], console: Console) -> None:
         ),
         ("last hour", _attempts(health)),
     ]
+    if health["challenger"]:
+        share = f"canary {health['canary_percent']:g} %" if health["canary_percent"] else "in shadow"
+        rows.insert(1, ("challenger", f"{health['challenger']}, {share}"))
+    if health["circuit_breaker"] and health["circuit_breaker"]["state"] != "closed":
+        rows.append(("circuit breaker", str(health["circuit_breaker"]["state"]).replace("_", " ")))
     latency = health["inference_latency_p50_ms"], health["inference_latency_p95_ms"]
     if None not in latency:
         rows.append(("latency", f"p50 {latency[0]:.2f} ms, p95 {latency[1]:.2f} ms inside the INSERT"))
@@ -83,7 +88,9 @@ def print_counts(found: dict[str, Any], console: Console) -> None:
         (
             "predictions",
             f"{found['predictions']:,}: {by['live']:,} live by ML, {by['rule']:,} live by the rule alone, "
-            f"{by['backfill']:,} backfilled" + (f", {by['external']:,} external" if by["external"] else ""),
+            f"{by['backfill']:,} backfilled"
+            + (f", {by['shadow']:,} in shadow" if by["shadow"] else "")
+            + (f", {by['external']:,} external" if by["external"] else ""),
         ),
     ]
     for model in found["models"]:

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from support import add_bars, go_live, insert_event
+from support import add_bars, go_live, insert_event, install_model
 
 from trainer.status import print_counts, print_health, status
 
@@ -32,6 +32,25 @@ def test_every_value_may_be_unknown(db):
     health = status(db)["health"]
     needed = {"status": "critical", "problems": []}
     print_health({**dict.fromkeys(health), **needed}, Console(file=StringIO()))
+
+
+def test_a_challenger_and_an_open_breaker_are_told(db, told):
+    add_bars(db)
+    go_live(db)
+    assert "challenger" not in told()
+    install_model(db, "next", probability=0.2)
+    db.execute("SELECT ml.set_challenger('next', 'test')")
+    insert_event(db)
+    text = told()
+    assert "challenger        next, in shadow" in text
+    assert "1 live by ML, 0 live by the rule alone, 0 backfilled, 1 in shadow" in text
+    db.execute("SELECT ml.set_challenger('next', 'test', 5)")
+    db.execute("INSERT INTO ml_deployments (action, reason) VALUES ('breaker_open', '4 of 20 calls failed')")
+    text = told()
+    assert text.startswith("critical\n  the circuit breaker is open since")
+    assert "(4 of 20 calls failed)" in text
+    assert "challenger        next, canary 5 %" in text
+    assert "circuit breaker   open" in text
 
 
 def test_few_attempts_are_not_judged(db, told):

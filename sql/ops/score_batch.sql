@@ -1,6 +1,6 @@
 -- Scores the named events in one set-based statement, with the features and the arithmetic of the row trigger.
 -- Called by: ml.backfill.
--- Calls: ml.compute_event_features, ml.feature_array, ml.finish_score, ml.derived_columns,
+-- Calls: ml.compute_event_features, ml.feature_array, ml.use_model, ml.finish_score, ml.derived_columns,
 --        ml_generated.score_<version>_columns, or ml_generated.features_<version> and ml_generated.score_<version>.
 -- Reads: pattern_events, ml.scoring_context, ml_models, pg_catalog.
 -- Writes: pattern_events (and so ml_predictions) when p_write; ml.trusted_transactions.
@@ -41,6 +41,8 @@ BEGIN
         WITH candidate AS MATERIALIZED (
             SELECT
                 event.id,
+                event.symbol,
+                event.timeframe,
                 event.rule_confidence,
                 event.ml_metadata,
                 ROW(
@@ -69,9 +71,19 @@ BEGIN
         scored AS MATERIALIZED (
             SELECT
                 picked.id, picked.inputs, picked.features, picked.bar_ts, picked.reason, picked.derived,
-                CASE WHEN picked.reason IS NULL THEN ml.finish_score($2, %1$s, picked.rule_confidence) END AS score
+                (picked.context).calibrator_version,
+                CASE WHEN picked.reason IS NULL THEN ml.finish_score(picked.context, %1$s, picked.rule_confidence) END AS score
             -- OFFSET 0: the columns are read from the row once, not once for each of their uses.
-            FROM (SELECT featured.*, %2$s FROM featured OFFSET 0) AS picked
+            FROM (
+                SELECT
+                    featured.*, %2$s,
+                    CASE
+                        WHEN ($2).has_calibrator_parts
+                            THEN ml.use_model($2, 'champion', featured.symbol, featured.timeframe)
+                        ELSE $2
+                    END AS context
+                FROM featured OFFSET 0
+            ) AS picked
         ),
         updated AS (
             UPDATE public.pattern_events AS event
@@ -100,7 +112,7 @@ BEGIN
                     'role', 'champion',
                     'arm', 'ml',
                     'attempted_version', %3$L,
-                    'calibrator_version', ($2).calibrator_version,
+                    'calibrator_version', scored.calibrator_version,
                     'bar_ts', scored.bar_ts AT TIME ZONE 'UTC',
                     'derived', scored.derived,
                     'ml_weight', ($2).ml_weight,

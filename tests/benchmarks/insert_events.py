@@ -1,4 +1,4 @@
-"""What scoring adds to an INSERT: without triggers, with no-op triggers, with ours, for two models.
+"""What scoring adds to an INSERT: without triggers, with no-op triggers, with ours, for two models, with a shadow.
 
 Run it with ``python tests/benchmarks/insert_events.py``; ``--json`` prints the raw figures. It uses a throw-away server
 without fsync, so that the figures are processor time and not the disk's; every variant is measured in turn in each
@@ -52,7 +52,7 @@ SERVER_LOOP = """
         END LOOP;
     END $$
 """
-VARIANTS = ("no trigger", "no-op triggers", "ML disabled", "champion", "HistGB 200 x 31")
+VARIANTS = ("no trigger", "no-op triggers", "ML disabled", "champion", "HistGB 200 x 31", "champion and shadow")
 
 
 def prepare(connection: psycopg.Connection[Any]) -> dict[str, str]:
@@ -85,7 +85,8 @@ def prepare(connection: psycopg.Connection[Any]) -> dict[str, str]:
         " FOR EACH STATEMENT EXECUTE FUNCTION no_op()"
     )
     connection.execute(SERVER_LOOP)
-    return {"champion": champion[0] if champion else "", "HistGB 200 x 31": "large"}
+    live = champion[0] if champion else ""
+    return {"champion": live, "HistGB 200 x 31": "large", "champion and shadow": live}
 
 
 def switch(connection: psycopg.Connection[Any], variant: str, versions: dict[str, str]) -> None:
@@ -104,6 +105,9 @@ def switch(connection: psycopg.Connection[Any], variant: str, versions: dict[str
                 " FROM ml_calibrators WHERE model_version = %s) WHERE alias = 'champion'",
                 (versions[variant], versions[variant]),
             )
+    connection.execute("DELETE FROM ml_aliases WHERE alias = 'challenger'")
+    if variant == "champion and shadow":
+        connection.execute("INSERT INTO ml_aliases (alias, version) VALUES ('challenger', 'large')")
     connection.execute("TRUNCATE pattern_events, ml_predictions")
     connection.execute("CHECKPOINT")
 

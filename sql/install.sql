@@ -28,6 +28,16 @@
 \ir schema/ml_calibrators_10_refuse_change.sql
 \ir schema/ml_deployments_10_refuse_change.sql
 
+-- Labels of events, by definition and by analysts, and what analysts say about a confidence
+\ir schema/preflight_labels.sql
+\ir schema/ml_label_definitions.sql
+\ir schema/ml_label_definitions_10_refuse_change.sql
+\ir schema/pattern_labels.sql
+\ir schema/pattern_labels_10_refuse_change.sql
+\ir schema/confidence_overrides.sql
+\ir schema/confidence_overrides_10_refuse_change.sql
+\ir schema/overridden_patterns.sql
+
 -- What goes out: the log
 \ir schema/ml_predictions.sql
 \ir schema/ml_log_drops.sql
@@ -92,7 +102,13 @@
 \ir ops/withdraw_challenger.sql
 \ir ops/live_versions.sql
 \ir ops/rollback.sql
+\ir ops/events_to_label.sql
 \ir ops/label_outcomes.sql
+\ir ops/label_window.sql
+\ir ops/set_label.sql
+\ir ops/withdraw_label.sql
+\ir ops/override_confidence.sql
+\ir ops/withdraw_override.sql
 \ir ops/training_dataset.sql
 \ir ops/explain.sql
 \ir ops/explain_predictions.sql

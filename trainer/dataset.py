@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -45,7 +45,9 @@ class Dataset:
     feature_names: tuple[str, ...]
     bar_period: pd.Timedelta
     left_out: int
-    """Labelled events without a usable bar or a direction, or with a rule confidence outside [0, 1]."""
+    """Labelled events without a usable bar, or with a rule confidence outside [0, 1]."""
+    definition: str | None = None
+    """What the label means, in the words of ``ml_label_definitions``; None for a label made elsewhere."""
 
     def __len__(self) -> int:
         return len(self.events)
@@ -69,7 +71,7 @@ class Dataset:
     def take(self, rows: NDArray[np.intp]) -> Dataset:
         """Return the data set of some rows."""
         events = self.events.iloc[rows].reset_index(drop=True)
-        return Dataset(self.label, events, self.features[rows], self.feature_names, self.bar_period, self.left_out)
+        return replace(self, events=events, features=self.features[rows])
 
     def sha256(self) -> str:
         """Return a hash of all that training sees: names, events, outcomes, exact feature values."""
@@ -93,6 +95,7 @@ class Dataset:
         by_symbol = self.events.groupby(["symbol", "timeframe"], sort=True)
         return {
             "label": self.label,
+            "label_definition": self.definition,
             "sha256": self.sha256(),
             "events": len(self),
             "left_out": self.left_out,
@@ -128,8 +131,9 @@ def load_dataset(
     until: datetime | None = None,
     min_quality: float = 0.0,
 ) -> Dataset:
-    """Read the labelled events and their features.
+    """Read the events that have a label by a definition (or bear a ``label_source``), and their features.
 
+    Where the definition is one that fills ``pattern_events``, as TB2 does, an analyst's label counts instead.
     Events without a usable bar, or with a rule confidence outside [0, 1], cannot be scored and are left out;
     so are those whose ``data_quality_score`` is below ``min_quality``.
 
@@ -149,6 +153,7 @@ def load_dataset(
             cursor = connection.cursor(binary=True)
             rows = cursor.execute(statement("training_dataset"), parameters).fetchall()
             periods = dict(connection.execute(statement("bar_periods")).fetchall())
+            definition = connection.execute(statement("label_definition"), [label]).fetchone()
     except (UndefinedTable, UndefinedFunction, InvalidSchemaName):
         raise UserError(f"The database has no function ml.training_dataset: {MIGRATE}.") from None
     table = pd.DataFrame(rows, columns=[*COLUMNS, "features"])
@@ -161,22 +166,31 @@ def load_dataset(
     if kept.empty:
         raise UserError(
             f"There are no events with the label {label} and usable features: "
-            "run `trainer harvest` and `trainer label` first."
+            f"run `trainer harvest` and `trainer label{'' if label == 'TB2' else f' --label {label}'}` first."
         )
     features = np.array(kept["features"].tolist(), dtype=np.float64).reshape(len(kept), len(names))
     events = kept.drop(columns="features")
     for name in ("detected_at", "outcome_at"):
         events[name] = pd.to_datetime(events[name], utc=True)
     longest = max(float(periods[timeframe]) for timeframe in events["timeframe"].unique())
-    return Dataset(label, events, features, names, pd.Timedelta(seconds=longest), int((~usable).sum()))
+    return Dataset(
+        label,
+        events,
+        features,
+        names,
+        pd.Timedelta(seconds=longest),
+        int((~usable).sum()),
+        definition[0] if definition else None,
+    )
 
 
 def mark_training_events(connection: psycopg.Connection[Any], dataset: Dataset, splits: Sequence[str]) -> int:
-    """Write ``used_for_training`` and ``training_split`` of every event with the data set's label.
+    """Write ``used_for_training`` and ``training_split`` of every event that shows the data set's label.
 
     ``splits`` has one entry per event: ``train``, ``holdout`` or ``purged`` (too close to the holdout to be
-    used). Events that are not in the data set get false and NULL. Scores stay as they are. Returns the number
-    of events that changed.
+    used). Events that are not in the data set get false and NULL. A label that stands beside, such as D1, marks
+    nothing: the two columns belong to the label that the event shows. Scores stay as they are. Returns the
+    number of events that changed.
     """
     parameters = {"ids": list(dataset.events["id"]), "splits": list(splits), "label": dataset.label}
     with connection.transaction():

@@ -47,8 +47,8 @@ def label_outcomes(
     connection: psycopg.Connection[Any],
     *,
     label: str = "TB2",
-    barrier_atr: float = 2.0,
-    horizon: int = 10,
+    barrier_atr: float | None = None,
+    horizon: int | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     relabel: bool = False,
@@ -59,18 +59,19 @@ def label_outcomes(
 
     Args:
         connection: to a migrated database.
-        label: the name that is stored in ``label_source``; only events without a label, or with ``relabel``
-            those that bear this name, are written.
-        barrier_atr: distance of target and stop from the entry, in Wilder ATR(100) of the detection bar.
-        horizon: number of bars, the entry bar included, after which an event times out.
+        label: a definition in ``ml_label_definitions``, such as TB2, D1, HIT or RX, or a new name.
+        barrier_atr: of a new name: distance of target and stop from the entry, in Wilder ATR(100) of the
+            detection bar; 2 when only ``horizon`` is given.
+        horizon: of a new name: number of bars, the entry bar included, after which an event times out; 10
+            when only ``barrier_atr`` is given.
         since: only events detected at or after this time.
         until: only events detected before this time.
-        relabel: look again at events that bear this label.
+        relabel: look again at events that have this label.
         at: the time that counts as now; bars that have not ended by then are not looked at.
         progress: told about events.
 
     Raises:
-        UserError: a parameter is out of range, or the database is not migrated.
+        UserError: a parameter is out of range, the name is unknown, or the database is not migrated.
     """
     window = {"since": since, "until": until, "relabel": relabel, "label": label}
     settings = {**window, "barrier_atr": barrier_atr, "horizon": horizon, "at": at}
@@ -98,20 +99,30 @@ def label_outcomes(
 
 
 def label_command(
-    label: Annotated[str, typer.Option("--label", help="The name that is stored in label_source.")] = "TB2",
+    label: Annotated[
+        str,
+        typer.Option("--label", help="TB2, D1, HIT, RX, another name in ml_label_definitions, or a new one."),
+    ] = "TB2",
     barrier_atr: Annotated[
-        float, typer.Option("--barrier-atr", help="Distance of target and stop from the entry, in ATR(100).")
-    ] = 2.0,
-    horizon: Annotated[int, typer.Option("--horizon", help="Bars until an event times out.")] = 10,
+        float | None,
+        typer.Option("--barrier-atr", help="Of a new name: distance of target and stop from the entry, in ATR(100)."),
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option("--horizon", help="Of a new name: bars until an event times out.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     relabel: Annotated[
-        bool, typer.Option("--relabel", help="Look again at events that bear this label, after bars changed.")
+        bool, typer.Option("--relabel", help="Look again at events that have this label, after bars changed.")
     ] = False,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Label events by what the market did next: win, loss or timeout. Labels of others are never touched."""
+    """Label events by what the market did next: win, loss or timeout.
+
+    Labels of several definitions stand side by side in pattern_labels; TB2's also go to the label columns of
+    pattern_events. What others or analysts wrote there is never touched.
+    """
     with connect(resolve_url(database_url)) as connection, progress_bar("events", "labelling events") as progress:
         report = label_outcomes(
             connection,

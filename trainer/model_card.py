@@ -20,11 +20,6 @@ from trainer.dataset import CLASSES, OUTCOMES
 from trainer.errors import UserError
 from trainer.evaluate import describe_calibrator, not_shown
 
-LABEL_DEFINITIONS = {
-    "TB2": "Entry at the open of the bar after the detection bar; target and stop 2 Wilder ATR(100) of the "
-    "detection bar away from it, in and against the event's direction; win, loss or, after 10 bars, "
-    "timeout; a bar that touches both barriers is a loss."
-}
 INTENDED_USE = (
     "Ranking chart-pattern events of the kinds, timeframes and markets it was trained on by the chance of a "
     "large enough favourable move in time, blended with the rule's confidence, as one input among others of "
@@ -81,7 +76,7 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "target": "probability of win against loss and timeout",
         "label": {
             "name": label,
-            "definition": LABEL_DEFINITIONS.get(label, f"As ml.label_outcomes wrote it under the name {label}."),
+            "definition": dataset.get("label_definition") or f"As whoever wrote the label_source {label} defined it.",
         },
         "feature_names": dataset["feature_names"],
         "feature_names_sha256": hash_of_names(dataset["feature_names"]),

@@ -1,6 +1,10 @@
 -- Labelled events with their features: as stored where there are any, else computed by the one definition.
 -- Called by: trainer.dataset. Calls: ml.compute_event_features, ml.feature_array.
--- Reads: public.pattern_events and, through the features, ml.bar_indicators. Writes: nothing.
+-- Reads: public.pattern_events, public.pattern_labels, public.ml_label_definitions and, through the features,
+--        ml.bar_indicators. Writes: nothing.
+--
+-- p_label_source is a definition (TB2, D1, ...) or any label_source. An analyst's label wins over that of a definition
+-- that fills pattern_events; else the label columns count where they bear the name, else what pattern_labels has.
 --
 -- Stored features are what was known when the event was recorded, and what its score was computed from. Values that
 -- the database derived for an event are derived again; values that were given stay. features is in catalogue order,
@@ -41,10 +45,10 @@ AS $function$
         coalesce(e.direction, t.direction),
         e.detected_at,
         e.rule_confidence,
-        e.outcome_label,
-        e.outcome_at,
-        e.realized_pnl,
-        e.data_quality_score,
+        label.outcome_label,
+        label.outcome_at,
+        label.realized_pnl,
+        label.data_quality_score,
         CASE
             WHEN e.ml_features IS NOT NULL
                 THEN ml.feature_array(jsonb_populate_record(NULL::ml.feature_vector, e.ml_features))
@@ -52,6 +56,26 @@ AS $function$
         END,
         e.ml_features IS NOT NULL
     FROM public.pattern_events AS e
+    LEFT JOIN public.pattern_labels AS automatic
+        ON automatic.event_id = e.id AND automatic.definition = p_label_source AND automatic.withdrawn_at IS NULL
+    LEFT JOIN public.pattern_labels AS judged
+        ON judged.event_id = e.id AND judged.definition = 'analyst' AND judged.withdrawn_at IS NULL
+        AND EXISTS (
+            SELECT FROM public.ml_label_definitions AS d WHERE d.name = p_label_source AND d.fills_event
+        )
+    CROSS JOIN LATERAL (
+        SELECT
+            by_rank.outcome_label, by_rank.outcome_at, by_rank.realized_pnl, by_rank.data_quality_score
+        FROM (
+            VALUES
+                (1, judged.id IS NOT NULL, judged.outcome_label, judged.outcome_at, judged.realized_pnl, judged.data_quality_score),
+                (2, e.label_source = p_label_source, e.outcome_label, e.outcome_at, e.realized_pnl, e.data_quality_score),
+                (3, automatic.id IS NOT NULL, automatic.outcome_label, automatic.outcome_at, automatic.realized_pnl, automatic.data_quality_score)
+        ) AS by_rank (rank, is_there, outcome_label, outcome_at, realized_pnl, data_quality_score)
+        WHERE by_rank.is_there
+        ORDER BY by_rank.rank
+        LIMIT 1
+    ) AS label
     LEFT JOIN ml.pattern_types AS t ON t.pattern_type = lower(e.pattern_type)
     CROSS JOIN LATERAL (
         SELECT coalesce(e.ml_metadata #> '{scoring,derived}', '[]') AS columns
@@ -69,8 +93,7 @@ AS $function$
         CASE WHEN NOT derived.columns ? 'support' THEN e.support END,
         CASE WHEN NOT derived.columns ? 'resistance' THEN e.resistance END
     )::ml.event_inputs) AS c ON e.ml_features IS NULL
-    WHERE e.label_source = p_label_source
-        AND e.outcome_label IN ('win', 'loss', 'timeout')
+    WHERE label.outcome_label IN ('win', 'loss', 'timeout')
         AND (p_since IS NULL OR e.detected_at >= p_since)
         AND (p_until IS NULL OR e.detected_at < p_until)
         AND (p_symbols IS NULL OR e.symbol = ANY (p_symbols))

@@ -230,7 +230,7 @@ def test_missing_direction_gets_no_label(db: psycopg.Connection[Any], calm: pd.D
     assert labels(db)[event] == (None,) * 6
 
 
-def test_other_labels_are_never_touched(db: psycopg.Connection[Any], calm: pd.DataFrame) -> None:
+def test_label_columns_of_others_are_never_touched(db: psycopg.Connection[Any], calm: pd.DataFrame) -> None:
     day = calm["ts"][110].to_pydatetime()
     kept = {
         insert_event(db, day, outcome_label="win", label_source="analyst"),
@@ -238,12 +238,14 @@ def test_other_labels_are_never_touched(db: psycopg.Connection[Any], calm: pd.Da
         insert_event(db, day, label_source="analyst"),
     }
     before = labels(db)
-    assert label(db, p_relabel=True)["examined"] == 0
+    # Their labels stand where they stood; ours go beside them.
+    assert label(db, p_relabel=True)["timeout"] == 3
     assert {event: labels(db)[event] for event in kept} == before
     own = insert_event(db, day)
-    assert label(db, p_label="TB1", p_barrier_atr=1, p_horizon=5)["labelled"] == 1
-    assert label(db, p_relabel=True)["labelled"] == 0
+    assert label(db, p_label="TB1", p_barrier_atr=1, p_horizon=5)["labelled"] == 4
+    assert label(db, p_relabel=True)["labelled"] == 1
     assert labels(db)[own][4] == "TB1"
+    assert {event: labels(db)[event] for event in kept} == before
 
 
 def test_filters_and_limit_take_the_earliest_first(db: psycopg.Connection[Any], calm: pd.DataFrame) -> None:

@@ -1,5 +1,5 @@
 -- Label one run of events.
--- Called by: trainer.label. Calls: ml.label_outcomes. Reads: nothing. Writes: public.pattern_events.
+-- Called by: trainer.label. Calls: ml.label_outcomes. Reads: nothing. Writes: nothing itself.
 
 SELECT ml.label_outcomes(
     p_label => %(label)s::text,

@@ -117,6 +117,27 @@
 \ir ops/backfill.sql
 \ir ops/create_prediction_partitions.sql
 
+-- Recalibrating it: calibrators and blend weights from the outcomes of logged predictions
+\ir ops/fitted_calibrator.sql
+\ir ops/fit_isotonic.sql
+\ir ops/fit_sigmoid.sql
+\ir ops/fit_calibrator.sql
+\ir ops/calibration_row.sql
+\ir ops/calibration_rows.sql
+\ir ops/calibrated_by.sql
+\ir ops/walk_forward_starts.sql
+\ir ops/predict_walk_forward.sql
+\ir ops/clustered_mean.sql
+\ir ops/log_loss.sql
+\ir ops/compare_calibration.sql
+\ir ops/resampled_spans.sql
+\ir ops/measure_calibration.sql
+\ir ops/area_under_roc.sql
+\ir ops/choose_calibrator.sql
+\ir ops/recalibrate.sql
+\ir ops/tune_blend_weights.sql
+\ir ops/set_weights.sql
+
 -- Watching it
 \ir monitoring/ml_health.sql
 \ir monitoring/ml_pattern_confidence.sql

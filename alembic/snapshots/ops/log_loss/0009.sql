@@ -1,0 +1,11 @@
+-- Minus the logarithm of the probability that was given to what happened.
+-- Called by: ml.compare_calibration, ml.measure_calibration, ml.tune_blend_weights. Calls: nothing.
+-- Reads: nothing. Writes: nothing.
+
+CREATE OR REPLACE FUNCTION ml.log_loss(p_probability double precision, p_is_win boolean)
+RETURNS double precision
+LANGUAGE sql
+IMMUTABLE PARALLEL SAFE
+RETURN -ln(greatest(CASE WHEN p_is_win THEN p_probability ELSE 1 - p_probability END, 1e-15::float8));
+COMMENT ON FUNCTION ml.log_loss IS 'Minus the logarithm of the probability that was given to what happened.';
+REVOKE ALL ON FUNCTION ml.log_loss FROM PUBLIC;

@@ -1,0 +1,27 @@
+-- Bootstrap draws: how often each of some spans is drawn in each resample; the same in every session.
+-- Called by: ml.measure_calibration, ml.tune_blend_weights. Calls: nothing. Reads: nothing. Writes: nothing.
+
+CREATE OR REPLACE FUNCTION ml.resampled_spans(p_spans integer, p_resamples integer)
+RETURNS TABLE (resample integer, span integer, times bigint)
+LANGUAGE sql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+    -- sha256 as the generator: random() has one state per session, and every call must give the same figures.
+    SELECT drawn.resample, drawn.span, count(*)
+    FROM (
+        SELECT
+            resample.number AS resample,
+            1 + floor(
+                ('x' || substr(encode(sha256(int4send(resample.number) || int4send(draw.number)), 'hex'), 1, 12))::bit(48)::bigint
+                / 281474976710656::float8 * p_spans
+            )::integer AS span
+        FROM generate_series(1, p_resamples) AS resample (number)
+        CROSS JOIN generate_series(1, p_spans) AS draw (number)
+    ) AS drawn
+    GROUP BY drawn.resample, drawn.span
+$function$;
+COMMENT ON FUNCTION ml.resampled_spans IS
+    'Bootstrap draws: how often each of some spans is drawn in each resample; the same in every session.';
+REVOKE ALL ON FUNCTION ml.resampled_spans FROM PUBLIC;

@@ -17,7 +17,7 @@ BEGIN
     END IF;
     RETURN QUERY SELECT stored.*
     FROM (
-        SELECT jsonb_agg(to_jsonb(gate)) AS gates FROM ml.check_model(p_version, v_calibrator) AS gate
+        SELECT jsonb_agg(to_jsonb(result)) AS gates FROM ml.check_model(p_version, v_calibrator) AS result
     ) AS found
     CROSS JOIN LATERAL ml.store_gate_results(p_version, v_calibrator, 'check', found.gates) AS stored;
 END

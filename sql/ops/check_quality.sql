@@ -68,7 +68,8 @@ BEGIN
     passed := coalesce(value <= threshold, false);
     detail := CASE WHEN value IS NULL THEN format('no calibration error is stated (%s)', v_error.source)
         ELSE format('expected calibration error %s%s (%s), at most %s', round(value::numeric, 4),
-            format(' [%s, %s]', round(v_error.low::numeric, 4), round(v_error.high::numeric, 4)), v_error.source, threshold) END;
+            CASE WHEN v_error.low <= v_error.high THEN format(' [%s, %s]', round(v_error.low::numeric, 4), round(v_error.high::numeric, 4)) END,
+            v_error.source, threshold) END;
     RETURN NEXT;
 
     -- Lower limit of a difference of two estimates by the method of variance estimates recovery: G. Zou, A. Donner,

@@ -243,7 +243,9 @@ def test_a_switch_says_who_holds_it_up(db, db_url):
         promote(other, "a", champion(db))
         started = time.monotonic()
         holder = other.info.backend_pid
-        with pytest.raises(psycopg.errors.LockNotAvailable, match=rf"session {holder} .*pg_terminate_backend\({holder}\)"):
+        with pytest.raises(
+            psycopg.errors.LockNotAvailable, match=rf"session {holder} .*pg_terminate_backend\({holder}\)"
+        ):
             db.execute("SELECT ml.rollback('at once')")
         assert time.monotonic() - started < 3
 

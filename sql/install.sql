@@ -23,10 +23,17 @@
 \ir schema/ml_aliases.sql
 \ir schema/ml_deployments.sql
 \ir schema/ml_settings.sql
+\ir schema/ml_gates.sql
+\ir schema/ml_gate_results.sql
+\ir schema/model_functions.sql
+\ir schema/model_features.sql
 \ir schema/refuse_change.sql
 \ir schema/ml_models_10_refuse_change.sql
 \ir schema/ml_calibrators_10_refuse_change.sql
 \ir schema/ml_deployments_10_refuse_change.sql
+\ir schema/ml_gate_results_10_refuse_change.sql
+\ir schema/model_functions_10_refuse_change.sql
+\ir schema/model_features_10_refuse_change.sql
 
 -- Labels of events, by definition and by analysts, and what analysts say about a confidence
 \ir schema/preflight_labels.sql
@@ -96,7 +103,20 @@
 \ir ops/set_rollout.sql
 \ir ops/accept_threshold.sql
 \ir ops/close_breaker.sql
+\ir ops/audit_gates.sql
+\ir ops/ml_gates_90_audit.sql
+\ir ops/newest_calibrator.sql
+\ir ops/function_hashes.sql
+\ir ops/feature_hashes.sql
+\ir ops/record_functions.sql
+\ir ops/read_figure.sql
+\ir ops/stated_calibration_error.sql
+\ir ops/check_artefact.sql
+\ir ops/check_quality.sql
 \ir ops/check_model.sql
+\ir ops/store_gate_results.sql
+\ir ops/check_promotion.sql
+\ir ops/lock_switches.sql
 \ir ops/promote.sql
 \ir ops/set_challenger.sql
 \ir ops/withdraw_challenger.sql
@@ -115,6 +135,8 @@
 \ir ops/replay.sql
 \ir ops/score_batch.sql
 \ir ops/backfill.sql
+\ir ops/rescore_events.sql
+\ir ops/rescore.sql
 \ir ops/create_prediction_partitions.sql
 
 -- Recalibrating it: calibrators and blend weights from the outcomes of logged predictions
@@ -141,3 +163,4 @@
 -- Watching it
 \ir monitoring/ml_health.sql
 \ir monitoring/ml_pattern_confidence.sql
+\ir monitoring/ml_deployment_audit.sql

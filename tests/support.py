@@ -1,5 +1,6 @@
 """What several test folders need: bars, events and small models in a database."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -121,7 +122,16 @@ def install_model(
         )
     )
     golden = probability if golden_probability is None else golden_probability
+    # Figures that pass every blocking gate of a promotion.
     full_card = {
+        "feature_names_sha256": hashlib.sha256("\n".join(features).encode()).hexdigest(),
+        "training": {"class_counts": {"win": 900, "loss": 1000, "timeout": 1100}},
+        "metrics": {
+            "walk_forward": {
+                "auc": {"calibrated": {"value": 0.58, "low": 0.545, "high": 0.61}},
+                "ece": {"value": 0.02, "low": 0.01, "high": 0.04},
+            }
+        },
         "golden_rows": [
             {"features": dict.fromkeys(features, 1.0), "probabilities": [1 - golden, golden]},
         ],
@@ -132,6 +142,14 @@ def install_model(
         "INSERT INTO ml_models (version, algorithm, classes, feature_names, artefact_sha256, card, metrics, data_window)"
         " VALUES (%s, 'constant', %s, %s, %s, %s, '{}', '[2020-01-01, 2021-01-01]')",
         (version, list(classes), list(features), "0" * 64, Jsonb(full_card, dumps=json.dumps)),
+    )
+
+
+def add_calibrator(db: psycopg.Connection[Any], calibrator: str, version: str, **metrics: Any) -> None:
+    """Register a calibrator that changes nothing, with the figures that its card states."""
+    db.execute(
+        "INSERT INTO ml_calibrators (calibrator_version, model_version, method, card) VALUES (%s, %s, 'identity', %s)",
+        (calibrator, version, Jsonb({"metrics": metrics} if metrics else {})),
     )
 
 

@@ -29,6 +29,7 @@ def registered_hash(connection: psycopg.Connection[Any], version: str) -> str | 
 def deploy(connection: psycopg.Connection[Any], folder: ModelFolder) -> bool:
     """Install and register a compiled model in one transaction; return False when it is there already.
 
+    The hashes of what was installed are recorded with it, so that a promotion can tell whether it was changed since.
     Raises ``UserError`` when the version is registered with another artefact, or when parity was not verified.
     """
     require_schema(connection)
@@ -43,6 +44,7 @@ def deploy(connection: psycopg.Connection[Any], folder: ModelFolder) -> bool:
         if known is None:
             connection.execute(score.encode())
             connection.execute(register.encode())
+            connection.execute("SELECT ml.record_functions(%s)", (folder.version,))
         elif known != card["artefact_sha256"]:
             raise UserError(
                 f"{folder.version} is registered with another artefact, and models are immutable: "

@@ -52,12 +52,14 @@ def release(
 
 
 def _write_installation(folder: ModelFolder) -> None:
-    """Add to ``register.sql`` who is live at first, and write ``remove.sql``, its opposite."""
+    """Add to ``register.sql`` what to record and who is live at first, and write ``remove.sql``, its opposite."""
     version = folder.version
+    record = psycopg.sql.SQL("SELECT ml.record_functions({});\n").format(psycopg.sql.Literal(version))
     first = psycopg.sql.SQL(statement("first_champion").decode()).format(
         version=psycopg.sql.Literal(version), calibrator_version=psycopg.sql.Literal(f"{version}-1")
     )
-    folder.write_text("register.sql", folder.read_text("register.sql", "compile") + first.as_string(None))
+    registration = folder.read_text("register.sql", "compile")
+    folder.write_text("register.sql", registration + record.as_string(None) + first.as_string(None))
     remove = psycopg.sql.SQL(statement("remove_model").decode()).format(
         version=psycopg.sql.Literal(version),
         version_text=psycopg.sql.SQL(version),

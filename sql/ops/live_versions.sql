@@ -8,35 +8,40 @@ STABLE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_step public.ml_deployments;
+    v_step record;
     v_versions text[] := '{}'::text[];
     v_calibrators text[] := '{}'::text[];
+    v_top integer := 0;
     v_place integer;
 BEGIN
+    -- A stack: what a rollback passes over has been withdrawn and is written over, so that the whole history takes time
+    -- in proportion to its length.
     FOR v_step IN
-        SELECT d.* FROM public.ml_deployments AS d
+        SELECT d.action, d.version, d.calibrator_version FROM public.ml_deployments AS d
         WHERE d.action IN ('install', 'promote', 'rollback') ORDER BY d.id
     LOOP
-        v_place := NULL;
+        v_place := 0;
         IF v_step.action = 'rollback' THEN
-            -- Back to where the version stood before; what came after it has been withdrawn.
-            SELECT max(live.place) INTO v_place
-            FROM unnest(v_versions, v_calibrators) WITH ORDINALITY AS live (version, calibrator, place)
-            WHERE live.version = v_step.version
-                AND live.calibrator IS NOT DISTINCT FROM v_step.calibrator_version
-                AND live.place < cardinality(v_versions);
+            -- Back to where the version stood last, with the calibrator that it had.
+            v_place := v_top - 1;
+            WHILE v_place > 0 AND (
+                v_versions[v_place] <> v_step.version
+                OR v_calibrators[v_place] IS DISTINCT FROM v_step.calibrator_version
+            ) LOOP
+                v_place := v_place - 1;
+            END LOOP;
         END IF;
-        IF v_place IS NOT NULL THEN
-            v_versions := v_versions[:v_place];
-            v_calibrators := v_calibrators[:v_place];
+        IF v_place > 0 THEN
+            v_top := v_place;
         ELSE
-            v_versions := v_versions || v_step.version;
-            v_calibrators := v_calibrators || v_step.calibrator_version;
+            v_top := v_top + 1;
+            v_versions[v_top] := v_step.version;
+            v_calibrators[v_top] := v_step.calibrator_version;
         END IF;
     END LOOP;
     RETURN QUERY SELECT live.version, live.calibrator
     FROM unnest(v_versions, v_calibrators) WITH ORDINALITY AS live (version, calibrator, place)
-    WHERE EXISTS (SELECT FROM public.ml_models AS m WHERE m.version = live.version)
+    WHERE live.place <= v_top AND EXISTS (SELECT FROM public.ml_models AS m WHERE m.version = live.version)
     ORDER BY live.place;
 END
 $function$;

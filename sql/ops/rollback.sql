@@ -1,12 +1,14 @@
 -- Makes an earlier version the champion again: the previous one, or the one named; never gated.
--- Called by: operators, trainer rollback. Calls: ml.live_versions.
--- Reads: ml_models, ml_calibrators, ml_aliases. Writes: ml_aliases, ml_deployments.
+-- Called by: operators, trainer rollback. Calls: ml.lock_switches, ml.live_versions, ml.newest_calibrator.
+-- Reads: ml_models, ml_aliases, pg_catalog. Writes: ml_aliases, ml_deployments.
 
 CREATE OR REPLACE FUNCTION ml.rollback(p_reason text, p_version text DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- Whoever holds an alias row, an answer comes in time to disable ML instead.
+SET lock_timeout = '2s'
 AS $function$
 DECLARE
     v_champion public.ml_aliases;
@@ -16,8 +18,9 @@ DECLARE
     v_target text;
     v_calibrator text;
     v_previous text;
+    v_warning text;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('ml.promote', 0));
+    PERFORM ml.lock_switches();
     SELECT * INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
     SELECT array_agg(live.version), array_agg(live.calibrator_version) INTO v_versions, v_calibrators
     FROM ml.live_versions() AS live;
@@ -46,9 +49,7 @@ BEGIN
         v_previous := v_versions[v_place - 1];
     ELSE
         v_target := p_version;
-        SELECT c.calibrator_version INTO v_calibrator
-        FROM public.ml_calibrators AS c WHERE c.model_version = p_version
-        ORDER BY c.created_at DESC, c.calibrator_version DESC LIMIT 1;
+        v_calibrator := ml.newest_calibrator(p_version);
         v_previous := v_champion.version;
     END IF;
 
@@ -57,7 +58,7 @@ BEGIN
     ON CONFLICT (alias) DO UPDATE SET version = excluded.version, calibrator_version = excluded.calibrator_version;
     INSERT INTO public.ml_deployments (action, version, previous_version, calibrator_version, reason)
     VALUES ('rollback', v_target, v_champion.version, v_calibrator, p_reason);
-    DELETE FROM public.ml_aliases AS a WHERE a.alias = 'previous';
+    DELETE FROM public.ml_aliases AS a WHERE a.alias = 'previous' OR (a.alias = 'challenger' AND a.version = v_target);
     IF v_previous IS NOT NULL THEN
         INSERT INTO public.ml_aliases AS a (alias, version, calibrator_version)
         VALUES (
@@ -65,8 +66,17 @@ BEGIN
             CASE WHEN v_place IS NOT NULL THEN v_calibrators[v_place - 1] ELSE v_champion.calibrator_version END
         );
     END IF;
+    -- Said, not refused: what is live now may be worse still, and only the operator knows.
+    IF (
+        SELECT count(*) <> 2 FROM pg_proc AS p
+        WHERE p.pronamespace = to_regnamespace('ml_generated')
+            AND p.proname IN ('score_' || v_target, 'features_' || v_target)
+    ) THEN
+        v_warning := format('the compiled functions of %s are missing: deploy it again, or roll back further', v_target);
+    END IF;
     RETURN jsonb_build_object(
-        'champion', v_target, 'previous', v_previous, 'withdrawn', v_champion.version, 'calibrator', v_calibrator);
+        'champion', v_target, 'previous', v_previous, 'withdrawn', v_champion.version, 'calibrator', v_calibrator,
+        'warning', v_warning);
 END
 $function$;
 COMMENT ON FUNCTION ml.rollback IS

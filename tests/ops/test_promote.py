@@ -1,10 +1,11 @@
 """Promotion, rollback, switches, and the history that they leave."""
 
 import threading
+import time
 
 import psycopg
 import pytest
-from support import add_bars, champion, go_live, insert_event, install_model, one, rows, value
+from support import add_bars, add_calibrator, champion, go_live, insert_event, install_model, one, rows, value
 
 
 def promote(db, version, expected, reason="test"):
@@ -46,7 +47,6 @@ def test_an_unknown_version_is_refused(db):
 @pytest.mark.parametrize(
     ("spoil", "gate"),
     [
-        ("DROP FUNCTION ml_generated.score_a(float8[])", "functions"),
         ("DELETE FROM ml_features WHERE name = 'rsi_14'", "features"),
         (
             "CREATE OR REPLACE FUNCTION ml_generated.score_a(p_features float8[]) RETURNS float8[]"
@@ -68,7 +68,30 @@ def test_a_spoilt_model_is_not_promoted(db, spoil, gate):
         promote(db, "a", start)
     assert champion(db) == start
     assert value(db, "SELECT ml.promote('a', %s, 'I know', true)", start)["changed"]
-    assert value(db, "SELECT details ->> 'forced' FROM ml_deployments ORDER BY id DESC LIMIT 1") == "true"
+    details = value(db, "SELECT details FROM ml_deployments ORDER BY id DESC LIMIT 1")
+    assert (details["forced"], details["failed_gates"]) == (True, [gate])
+
+
+def test_nothing_goes_around_missing_functions(db):
+    start = champion(db)
+    install_model(db, "a")
+    db.execute("DROP FUNCTION ml_generated.score_a(float8[])")
+    for force in (False, True):
+        with pytest.raises(
+            psycopg.errors.ObjectNotInPrerequisiteState, match=r"functions: ml_generated\.score_a or .* is missing"
+        ):
+            db.execute("SELECT ml.promote('a', %s, 'I know', %s)", (start, force))
+    assert champion(db) == start
+
+
+@pytest.mark.parametrize("reason", [None, "", " \n"])
+def test_force_needs_a_reason(db, reason):
+    start = champion(db)
+    install_model(db, "a")
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="say in p_reason why"):
+        db.execute("SELECT ml.promote('a', %s, %s, true)", (start, reason))
+    with pytest.raises(psycopg.errors.SerializationFailure, match="as expected"):
+        db.execute("SELECT ml.promote('a', 'nobody', %s, true)", (reason,))
 
 
 def test_rollback_goes_back_step_by_step(db):
@@ -108,9 +131,9 @@ def test_rollback_restores_the_calibrator(db):
     db.execute("DELETE FROM ml_aliases")
     install_model(db, "a")
     install_model(db, "b")
-    db.execute("INSERT INTO ml_calibrators (calibrator_version, model_version, method) VALUES ('a-1', 'a', 'identity')")
+    add_calibrator(db, "a-1", "a")
     promote(db, "a", None)
-    db.execute("INSERT INTO ml_calibrators (calibrator_version, model_version, method) VALUES ('a-2', 'a', 'identity')")
+    add_calibrator(db, "a-2", "a")
     promote(db, "b", "a")
     db.execute("SELECT ml.rollback('bad')")
     assert one(db, "SELECT version, calibrator_version FROM ml_aliases WHERE alias = 'champion'") == {
@@ -138,10 +161,9 @@ def test_rollbacks_do_not_oscillate(db):
 def test_a_new_calibrator_goes_live_and_back(db):
     db.execute("DELETE FROM ml_aliases")
     install_model(db, "a")
-    calibrator = "INSERT INTO ml_calibrators (calibrator_version, model_version, method) VALUES (%s, 'a', 'identity')"
-    db.execute(calibrator, ("a-1",))
+    add_calibrator(db, "a-1", "a")
     promote(db, "a", None)
-    db.execute(calibrator, ("a-2",))
+    add_calibrator(db, "a-2", "a", ece={"value": 0.015, "low": 0.01, "high": 0.02})
     result = promote(db, "a", "a", "recalibrated")
     assert (result["changed"], result["calibrator"]) == (True, "a-2")
     assert promote(db, "a", "a")["changed"] is False
@@ -185,6 +207,107 @@ def test_of_two_promotes_at_once_one_wins(db, db_url):
         thread.join()
     assert champion(db) in results
     assert sum("as expected" in str(result) for result in results) == 1
+
+
+def test_of_two_promotes_at_once_the_second_waits_and_is_told(db, db_url):
+    """In the order that matters: the first has switched and not committed yet when the second asks."""
+    start = champion(db)
+    for version in "ab":
+        install_model(db, version)
+    told: list[str] = []
+
+    def second() -> None:
+        with psycopg.connect(db_url, autocommit=True) as connection:
+            try:
+                promote(connection, "b", start)
+            except psycopg.errors.SerializationFailure as error:
+                told.append(str(error))
+
+    thread = threading.Thread(target=second)
+    with psycopg.connect(db_url) as first:
+        promote(first, "a", start)
+        thread.start()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+        while not value(db, waiting):
+            time.sleep(0.01)
+        first.commit()
+    thread.join()
+    assert champion(db) == "a"
+    assert len(told) == 1
+    assert f"the champion is a with calibrator none, not {start} with" in told[0]
+
+
+def test_a_switch_says_who_holds_it_up(db, db_url):
+    install_model(db, "a")
+    with psycopg.connect(db_url) as other:
+        promote(other, "a", champion(db))
+        started = time.monotonic()
+        holder = other.info.backend_pid
+        with pytest.raises(
+            psycopg.errors.LockNotAvailable, match=rf"session {holder} .*pg_terminate_backend\({holder}\)"
+        ):
+            db.execute("SELECT ml.rollback('at once')")
+        assert time.monotonic() - started < 3
+
+
+def test_a_promoted_challenger_is_no_challenger_any_more(db):
+    install_model(db, "a")
+    install_model(db, "b")
+    for version in "ab":
+        db.execute("INSERT INTO ml_aliases VALUES ('challenger', 'b') ON CONFLICT DO NOTHING")
+        promote(db, version, champion(db))
+        left = value(db, "SELECT count(*) FROM ml_aliases WHERE alias = 'challenger'")
+        assert left == (1 if version == "a" else 0)
+    db.execute("INSERT INTO ml_aliases VALUES ('challenger', 'a')")
+    db.execute("SELECT ml.rollback('back')")
+    assert champion(db) == "a"
+    assert value(db, "SELECT count(*) FROM ml_aliases WHERE alias = 'challenger'") == 0
+
+
+def test_rollback_works_when_nothing_else_does(db):
+    install_model(db, "a")
+    install_model(db, "b")
+    promote(db, "a", champion(db))
+    promote(db, "b", "a")
+    for spoil in (
+        "DROP FUNCTION ml_generated.score_a(float8[]), ml_generated.score_b(float8[])",
+        "DROP FUNCTION ml.score_pattern_event CASCADE",
+        "DROP FUNCTION ml.score_features, ml.check_model, ml.check_artefact, ml.check_quality",
+        "DROP TABLE ml_gates, ml_gate_results, ml.model_functions, ml.model_features CASCADE",
+        "DELETE FROM ml_settings",
+        "DELETE FROM ml_features",
+    ):
+        db.execute(spoil)
+    result = value(db, "SELECT ml.rollback('all is broken')")
+    assert (result["champion"], champion(db)) == ("a", "a")
+    assert result["warning"] == "the compiled functions of a are missing: deploy it again, or roll back further"
+    released = rows(db, "SELECT max(version) AS version FROM ml_models WHERE version LIKE 'v%'")[0]["version"]
+    result = value(db, "SELECT ml.rollback('further')")
+    assert (result["champion"], result["warning"]) == (released, None)
+
+
+def test_rollback_is_fast_after_a_hundred_thousand_switches(db):
+    for version in "abc":
+        install_model(db, version)
+    start = champion(db)
+    # Promotions one upon the other, then half as many rollbacks, then other switches.
+    db.execute(
+        "INSERT INTO ml_deployments (action, version)"
+        " SELECT 'promote', (ARRAY['a', 'b', 'c'])[1 + n % 3] FROM generate_series(1, 60000) AS n"
+    )
+    db.execute(
+        "INSERT INTO ml_deployments (action, version)"
+        " SELECT 'rollback', (ARRAY['a', 'b', 'c'])[1 + n % 3] FROM generate_series(59999, 30001, -1) AS n"
+    )
+    db.execute("INSERT INTO ml_deployments (action, version) SELECT 'rollout', 'a' FROM generate_series(1, 10001)")
+    db.execute("UPDATE ml_aliases SET version = 'b', calibrator_version = NULL WHERE alias = 'champion'")
+    assert value(db, "SELECT count(*) FROM ml.live_versions()") == 30001 + value(
+        db, "SELECT count(*) FROM ml_deployments WHERE action = 'install'"
+    )
+    started = time.monotonic()
+    assert value(db, "SELECT ml.rollback('bad')")["champion"] == "a"
+    assert value(db, "SELECT ml.rollback('far back', %s)", start)["champion"] == start
+    assert time.monotonic() - started < 1
 
 
 def test_switches_are_recorded_whoever_changes_them(db):

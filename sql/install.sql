@@ -164,3 +164,33 @@
 \ir monitoring/ml_health.sql
 \ir monitoring/ml_pattern_confidence.sql
 \ir monitoring/ml_deployment_audit.sql
+
+-- Experiments: challenger against champion, ML against rules
+\ir monitoring/log1p.sql
+\ir monitoring/stirling_correction.sql
+\ir monitoring/poisson_deviance.sql
+\ir monitoring/regularized_gamma_upper.sql
+\ir monitoring/beta_kernel.sql
+\ir monitoring/regularized_beta.sql
+\ir monitoring/chi_square_survival.sql
+\ir monitoring/normal_cdf.sql
+\ir monitoring/normal_quantile.sql
+\ir monitoring/student_t_cdf.sql
+\ir monitoring/student_t_quantile.sql
+\ir monitoring/binomial_cdf.sql
+\ir monitoring/wilson_interval.sql
+\ir monitoring/two_proportion_test.sql
+\ir monitoring/mcnemar_test.sql
+\ir monitoring/paired_difference_test.sql
+\ir monitoring/delong_auc.sql
+\ir monitoring/delong_test.sql
+\ir monitoring/mann_whitney_test.sql
+\ir monitoring/sample_ratio_test.sql
+\ir monitoring/always_valid_test.sql
+\ir monitoring/setting_history.sql
+\ir monitoring/pair_predictions.sql
+\ir monitoring/ml_challenger_pairs.sql
+\ir monitoring/compare_versions.sql
+\ir monitoring/ml_challenger_comparison.sql
+\ir monitoring/compare_with_rules.sql
+\ir monitoring/ml_rules_comparison.sql

@@ -1,0 +1,75 @@
+-- DeLong's test of the areas under the ROC curves of two scores of the same cases; difference is second - first.
+-- Called by: ml.compare_versions, ml.compare_with_rules. Calls: ml.normal_cdf, ml.normal_quantile.
+-- Reads: nothing. Writes: nothing.
+
+-- E. R. DeLong et al. (1988), by mid-ranks in O(n log n) as X. Sun and W. Xu (2014). The variance is that of the
+-- differences of placements, so that equal rankings give exactly 0 and then no test. A case with a NULL, NaN or infinite
+-- score or a NULL class is left out. One class only: NULLs; one case of a class: no standard error.
+CREATE OR REPLACE FUNCTION ml.delong_test(
+    p_first double precision[],
+    p_second double precision[],
+    p_positive boolean[],
+    p_level double precision DEFAULT 0.95,
+    OUT positives bigint,
+    OUT negatives bigint,
+    OUT auc_first double precision,
+    OUT auc_second double precision,
+    OUT difference double precision,
+    OUT standard_error double precision,
+    OUT low double precision,
+    OUT high double precision,
+    OUT statistic double precision,
+    OUT p_value double precision
+)
+LANGUAGE plpgsql
+IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    v_variance_positives double precision;
+    v_variance_negatives double precision;
+    v_half double precision;
+BEGIN
+    SELECT
+        count(*) FILTER (WHERE placed.positive), count(*) FILTER (WHERE NOT placed.positive),
+        avg(placed.below_first) FILTER (WHERE placed.positive),
+        avg(placed.below_second) FILTER (WHERE placed.positive),
+        avg(placed.below_second - placed.below_first) FILTER (WHERE placed.positive),
+        var_samp(placed.below_second - placed.below_first) FILTER (WHERE placed.positive),
+        var_samp(placed.below_second - placed.below_first) FILTER (WHERE NOT placed.positive)
+    INTO positives, negatives, auc_first, auc_second, difference, v_variance_positives, v_variance_negatives
+    FROM (
+        -- Rank among all less rank within the own class: how many of the other class lie below, ties as half.
+        SELECT
+            pair.positive,
+            (rank() OVER together_first + count(*) OVER together_first - rank() OVER apart_first
+                - count(*) OVER apart_first) / 2.0::double precision AS below_first,
+            (rank() OVER together_second + count(*) OVER together_second - rank() OVER apart_second
+                - count(*) OVER apart_second) / 2.0::double precision AS below_second
+        FROM unnest(p_first, p_second, p_positive) AS pair (first, second, positive)
+        WHERE pair.first > '-infinity' AND pair.first < 'infinity'
+            AND pair.second > '-infinity' AND pair.second < 'infinity' AND pair.positive IS NOT NULL
+        WINDOW
+            together_first AS (ORDER BY pair.first),
+            apart_first AS (PARTITION BY pair.positive ORDER BY pair.first),
+            together_second AS (ORDER BY pair.second),
+            apart_second AS (PARTITION BY pair.positive ORDER BY pair.second)
+    ) AS placed;
+    auc_first := auc_first / nullif(negatives, 0);
+    auc_second := auc_second / nullif(negatives, 0);
+    difference := difference / nullif(negatives, 0);
+    standard_error := sqrt(
+        v_variance_positives / positives / nullif(negatives, 0)::double precision ^ 2
+        + v_variance_negatives / negatives / nullif(positives, 0)::double precision ^ 2);
+    v_half := standard_error * ml.normal_quantile(0.5 + p_level / 2);
+    low := difference - v_half;
+    high := difference + v_half;
+    IF standard_error > 0 THEN
+        statistic := difference / standard_error;
+        p_value := 2 * ml.normal_cdf(-abs(statistic));
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION ml.delong_test IS
+    'DeLong''s test of the areas under the ROC curves of two scores of the same cases; difference is second - first.';
+REVOKE ALL ON FUNCTION ml.delong_test FROM PUBLIC;

@@ -194,3 +194,7 @@
 \ir monitoring/ml_challenger_comparison.sql
 \ir monitoring/compare_with_rules.sql
 \ir monitoring/ml_rules_comparison.sql
+
+-- Stages of a canary and of a rollout, which the comparisons decide
+\ir ops/check_stage.sql
+\ir ops/advance.sql

@@ -44,9 +44,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop what is new; the calibrators of single timeframes and symbols go with it."""
-    if op.get_context().as_sql or op.get_bind().exec_driver_sql(
-        "SELECT EXISTS (SELECT FROM public.ml_calibrators WHERE parent_version IS NOT NULL)"
-    ).scalar():
+    if (
+        op.get_context().as_sql
+        or op.get_bind()
+        .exec_driver_sql("SELECT EXISTS (SELECT FROM public.ml_calibrators WHERE parent_version IS NOT NULL)")
+        .scalar()
+    ):
         require_drop_data("the calibrators of single timeframes and symbols")
     for path in reversed(ADDED):
         op.drop_object(path, version=revision)

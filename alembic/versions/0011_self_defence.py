@@ -23,6 +23,7 @@ CHANGED = {
     "scoring/score_pattern_event": "0003",
     "scoring/log_predictions": "0006",
     "ops/audit_settings": "0004",
+    "ops/score_batch": "0006",
     "monitoring/ml_health": "0004",
 }
 

@@ -1,5 +1,6 @@
 -- Takes the challenger's canary, or the rollout of ML itself, to its next stage (5, 25, 100 %) when the stage's gates pass.
--- Called by: operators, a scheduler. Calls: ml.check_stage, ml.promote, ml.change_setting.
+-- Called by: operators, a scheduler. Calls: ml.lock_switches, ml.check_stage, ml.check_model, ml.promote,
+--        ml.change_setting, ml.store_gate_results.
 -- Reads: ml_settings, ml_aliases. Writes: ml_settings, ml_gate_results and, through ml.promote, ml_aliases; ml_deployments.
 
 -- With a challenger: shadow, 5 %, 25 %, and then its promotion, with the gates of ml.promote. Without one: the share of
@@ -25,12 +26,12 @@ DECLARE
     v_step text;
     v_gates jsonb;
     v_failed text;
-    v_broken boolean;
+    v_broken text;
     v_reason text;
     v_promotion jsonb;
 BEGIN
     -- Promotions, rollbacks and stages queue here; scoring takes no lock and never waits for them.
-    PERFORM pg_advisory_xact_lock(hashtextextended('ml.promote', 0));
+    PERFORM ml.lock_switches();
     IF coalesce(p_force, false) AND coalesce(btrim(p_reason), '') = '' THEN
         RAISE EXCEPTION 'p_force goes around the gates of a stage: give p_reason, it is kept'
             USING ERRCODE = 'invalid_parameter_value';
@@ -62,18 +63,19 @@ BEGIN
                 'gate', g.gate, 'passed', g.passed, 'blocking', g.blocking, 'value', g.value,
                 'threshold', g.threshold, 'detail', g.detail)),
             string_agg(format('%s: %s', g.gate, g.detail), '; ') FILTER (WHERE NOT g.passed AND g.blocking),
-            coalesce(bool_or(g.broken), false)
+            string_agg(format('%s: %s', g.gate, g.detail), '; ') FILTER (WHERE g.broken)
         INTO v_gates, v_failed, v_broken
-        FROM ml.check_stage(p_at) AS g;
-        INSERT INTO public.ml_gate_results (checked_at, version, action, gate, passed, blocking, value, threshold, detail)
-        SELECT
-            p_at, coalesce(v_challenger, v_champion), 'advance', g.gate, g.passed, g.blocking, g.value, g.threshold, g.detail
-        FROM jsonb_to_recordset(v_gates) AS g (
-            gate text, passed boolean, blocking boolean, value double precision, threshold double precision, detail text);
-        IF v_broken AND v_challenger IS NOT NULL AND v_from > 0 THEN
+        FROM (
+            SELECT * FROM ml.check_stage(p_at)
+            UNION ALL
+            SELECT m.*, false FROM ml.check_model(v_challenger) AS m WHERE v_step = 'promote'
+        ) AS g;
+        PERFORM ml.store_gate_results(
+            coalesce(v_challenger, v_champion), NULL, 'advance', v_gates);
+        IF v_broken IS NOT NULL AND v_challenger IS NOT NULL AND v_from > 0 THEN
             v_step := 'retreat';
             v_to := 0;
-            v_reason := 'back to shadow: ' || v_failed;
+            v_reason := 'back to shadow: ' || v_broken;
         ELSIF v_failed IS NOT NULL AND NOT coalesce(p_force, false) THEN
             v_step := 'hold';
             v_to := v_from;
@@ -85,6 +87,7 @@ BEGIN
         PERFORM ml.change_setting(v_setting, v_to::text, v_reason);
     ELSIF v_step = 'promote' THEN
         v_promotion := ml.promote(v_challenger, v_champion, v_reason, coalesce(p_force, false));
+        PERFORM ml.change_setting('canary_percent', '0', v_reason);
     END IF;
     RETURN jsonb_build_object(
         'experiment', CASE WHEN v_challenger IS NOT NULL THEN 'challenger' ELSE 'rollout' END,

@@ -28,7 +28,12 @@ BEGIN
                 WHEN v_changes ?| ARRAY['ml_weight', 'rule_weight'] THEN 'weights'
                 ELSE 'settings'
             END,
-            (SELECT alias.version FROM public.ml_aliases AS alias WHERE alias.alias = 'champion'),
+            (
+                -- Withdrawn or promoted, the challenger has no alias any more.
+                SELECT alias.version FROM public.ml_aliases AS alias
+                WHERE alias.alias = 'champion' OR (v_changes ? 'canary_percent' AND alias.alias = 'challenger')
+                ORDER BY alias.alias = 'champion' LIMIT 1
+            ),
             nullif(pg_catalog.current_setting('ml.reason', true), ''),
             v_changes
         );

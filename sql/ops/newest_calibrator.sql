@@ -9,7 +9,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT calibrator.calibrator_version
     FROM public.ml_calibrators AS calibrator
-    WHERE calibrator.model_version = p_version
+    WHERE calibrator.model_version = p_version AND calibrator.parent_version IS NULL
     ORDER BY calibrator.created_at DESC, calibrator.calibrator_version DESC
     LIMIT 1
 $function$;

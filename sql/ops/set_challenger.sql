@@ -1,6 +1,6 @@
 -- Names the challenger: it scores in shadow beside the champion, and p_percent of the events in its place (canary).
--- Called by: operators, trainer retrain. Calls: ml.check_model, ml.change_setting.
--- Reads: ml_models, ml_calibrators, ml_aliases. Writes: ml_aliases, ml_settings, ml_deployments.
+-- Called by: operators, trainer retrain. Calls: ml.lock_switches, ml.check_model, ml.newest_calibrator,
+--        ml.change_setting. Reads: ml_models, ml_aliases. Writes: ml_aliases, ml_settings, ml_deployments.
 
 CREATE OR REPLACE FUNCTION ml.set_challenger(p_version text, p_reason text, p_percent double precision DEFAULT 0)
 RETURNS jsonb
@@ -17,7 +17,7 @@ BEGIN
         RAISE EXCEPTION 'canary percent must lie between 0 and 100, not %', coalesce(p_percent::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('ml.promote', 0));
+    PERFORM ml.lock_switches();
     IF NOT EXISTS (SELECT FROM public.ml_models AS m WHERE m.version = p_version) THEN
         RAISE EXCEPTION 'model version % is not registered: deploy it first', coalesce(p_version, 'NULL')
             USING ERRCODE = 'no_data_found';
@@ -34,9 +34,7 @@ BEGIN
     END IF;
 
     SELECT * INTO v_earlier FROM public.ml_aliases AS a WHERE a.alias = 'challenger';
-    SELECT c.calibrator_version INTO v_calibrator
-    FROM public.ml_calibrators AS c WHERE c.model_version = p_version
-    ORDER BY c.created_at DESC, c.calibrator_version DESC LIMIT 1;
+    v_calibrator := ml.newest_calibrator(p_version);
     INSERT INTO public.ml_aliases AS a (alias, version, calibrator_version)
     VALUES ('challenger', p_version, v_calibrator)
     ON CONFLICT (alias) DO UPDATE SET version = excluded.version, calibrator_version = excluded.calibrator_version;

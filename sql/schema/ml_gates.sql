@@ -35,4 +35,14 @@ VALUES
 ('ranking', 0.5, true, 'Lower bound of the ROC-AUC in walk-forward, which must be above this.'),
 ('ranking against champion', -0.01, true, 'Lower bound of its ROC-AUC less the lower bound of the champion''s.'),
 ('gain over rules', 0.1, false,
-    'Lower bound of the gain in true positives over the rule at as many confirmations; not blocking, as its interval spans some 0.2 on 3,000 events.');
+    'Lower bound of the gain in true positives over the rule at as many confirmations; not blocking, as its interval spans some 0.2 on 3,000 events.'),
+('stage predictions', 100, true, 'Fewest scorings of a stage of a shadow, a canary or a rollout before it can end.'),
+('stage hours', 24, false, 'Hours that a stage should last; not blocking, because a quiet market may ask for more.'),
+('stage errors', NULL, true, 'Highest share of calls that failed; NULL: error_warning_rate of ml_settings.'),
+('stage fallbacks', NULL, true, 'Highest share of calls that fell back; NULL: fallback_warning_rate of ml_settings.'),
+('stage latency', NULL, true, '95th percentile of warm calls in milliseconds; NULL: latency_target_ms of ml_settings.'),
+('stage sample ratio', 0.001, true,
+    'Smallest p-value of the share of events that a canary or rollout got: below it something else than chance filled it.'),
+('stage outcomes', 0, true,
+    'Lower bound of how much worse the new one is, on events whose outcome is known: above 0, it is shown to be worse.'),
+('stage breaker', NULL, true, 'The circuit breaker is closed.');

@@ -29,7 +29,6 @@ SQUAWK_ALLOWED = {
     "prefer-text-field": "Alembic's own version table",
     "prefer-bigint-over-int": "positions, microseconds of one call, and bars of one series stay far below 2^31",
     "ban-drop-view": "a view or function of schema ml that changes its type is made anew in the same transaction",
-    "ban-drop-function": "as ban-drop-view",
     "prefer-bigint-over-smallint": "a sign is -1, 0 or 1",
 }
 

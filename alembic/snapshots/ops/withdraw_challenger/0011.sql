@@ -1,5 +1,5 @@
 -- Ends shadow and canary: the champion scores every event again, the challenger stays registered.
--- Called by: operators, ml.advance. Calls: ml.change_setting.
+-- Called by: operators, ml.advance. Calls: ml.lock_switches, ml.change_setting.
 -- Reads: ml_aliases. Writes: ml_aliases, ml_settings, ml_deployments.
 
 CREATE OR REPLACE FUNCTION ml.withdraw_challenger(p_reason text)
@@ -11,7 +11,7 @@ AS $function$
 DECLARE
     v_challenger public.ml_aliases;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('ml.promote', 0));
+    PERFORM ml.lock_switches();
     DELETE FROM public.ml_aliases AS a WHERE a.alias = 'challenger' RETURNING a.* INTO v_challenger;
     IF v_challenger.version IS NULL THEN
         RAISE EXCEPTION 'there is no challenger to withdraw' USING ERRCODE = 'no_data_found';

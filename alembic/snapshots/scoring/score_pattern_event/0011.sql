@@ -170,7 +170,9 @@ BEGIN
                             v_context.rollout_salt || ' canary ' || v_context.challenger_version, NEW.id
                         ) < v_context.canary_percent / 100
                     THEN
-                        v_context := ml.use_model(v_context, 'challenger');
+                        v_context := ml.use_model(v_context, 'challenger', NEW.symbol, NEW.timeframe);
+                    ELSIF v_context.has_calibrator_parts THEN
+                        v_context := ml.use_model(v_context, 'champion', NEW.symbol, NEW.timeframe);
                     END IF;
                     v_role := v_context.alias;
                     v_tried_version := v_context.model_version;
@@ -209,7 +211,8 @@ BEGIN
                             v_reason := coalesce(v_reason, v_score.fallback_reason);
                             EXIT WHEN v_context.alias = 'previous';
                             v_context := ml.use_model(
-                                v_context, CASE v_context.alias WHEN 'challenger' THEN 'champion' ELSE 'previous' END);
+                                v_context, CASE v_context.alias WHEN 'challenger' THEN 'champion' ELSE 'previous' END,
+                                NEW.symbol, NEW.timeframe);
                             EXIT WHEN v_context.model_version IS NULL;
                         END LOOP;
                         IF v_is_cold THEN

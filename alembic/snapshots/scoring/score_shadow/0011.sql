@@ -39,7 +39,12 @@ BEGIN
         SELECT calibrator.calibrator_version, calibrator.method, calibrator.a, calibrator.b, calibrator.knots_x, calibrator.knots_y
         INTO v_context.calibrator_version, v_context.calibration_method, v_context.calibration_a,
             v_context.calibration_b, v_context.knots_x, v_context.knots_y
-        FROM public.ml_calibrators AS calibrator WHERE calibrator.calibrator_version = p_calibrator_version;
+        FROM public.ml_calibrators AS calibrator
+        WHERE calibrator.calibrator_version = p_calibrator_version OR (
+            calibrator.parent_version = p_calibrator_version AND calibrator.timeframe = p_timeframe
+            AND (calibrator.symbol = p_symbol OR calibrator.symbol IS NULL)
+        )
+        ORDER BY calibrator.symbol NULLS LAST, calibrator.timeframe NULLS LAST LIMIT 1;
         v_context.ml_weight := p_ml_weight;
         v_context.rule_weight := p_rule_weight;
         EXECUTE pg_catalog.format(

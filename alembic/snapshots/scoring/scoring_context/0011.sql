@@ -32,7 +32,8 @@ SELECT
         FROM public.ml_deployments AS switch
         WHERE switch.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable')
         ORDER BY switch.id DESC LIMIT 1
-    ) AS breaker_opened_at
+    ) AS breaker_opened_at,
+    champion.has_calibrator_parts
 FROM public.ml_settings AS settings
 LEFT JOIN ml.scoring_models AS champion ON champion.alias = 'champion';
 COMMENT ON VIEW ml.scoring_context IS

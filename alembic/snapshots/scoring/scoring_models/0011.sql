@@ -12,7 +12,10 @@ SELECT
     calibrator.a AS calibration_a,
     calibrator.b AS calibration_b,
     calibrator.knots_x,
-    calibrator.knots_y
+    calibrator.knots_y,
+    EXISTS (
+        SELECT FROM public.ml_calibrators AS part WHERE part.parent_version = calibrator.calibrator_version
+    ) AS has_calibrator_parts
 FROM public.ml_aliases AS alias
 JOIN public.ml_models AS model ON model.version = alias.version
 LEFT JOIN public.ml_calibrators AS calibrator ON calibrator.calibrator_version = alias.calibrator_version;

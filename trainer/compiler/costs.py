@@ -19,6 +19,12 @@ WALK_READING = 1.6  # per split and session
 CASE_READING = 12.0
 WALK_BYTES = 440  # of memory per split and session
 CASE_BYTES = 3_200
+LAYER_STEP = 0.045  # per weight of a neural network
+LAYER_INPUT = 0.13  # per input of a layer
+LAYER_UNIT = 0.7
+LAYER_START = 0.4  # per input of a layer and transaction
+LAYER_READING = 1.5  # per weight and session
+LAYER_BYTES = 600
 # A path is rarely the longest one.
 USUAL_SHARE_OF_DEPTH = 0.6
 
@@ -31,6 +37,15 @@ class Costs:
     one_row: float
     row_of_many: float
     memory_bytes: int
+
+    def plus(self, other: "Costs") -> "Costs":
+        """Return the costs of both in one function."""
+        return Costs(
+            self.first_call + other.first_call,
+            self.one_row + other.one_row,
+            self.row_of_many + other.row_of_many,
+            self.memory_bytes + other.memory_bytes,
+        )
 
 
 def visited_splits(trees: Sequence[nodes.Tree]) -> float:
@@ -57,6 +72,16 @@ def case_costs(splits: int, visited: float) -> Costs:
     row = CALL + visited * CASE_STEP
     one = row + splits * CASE_START
     return Costs(one + splits * CASE_READING, one, row, splits * CASE_BYTES)
+
+
+def layer_costs(layers: Sequence[nodes.DenseExpr]) -> Costs:
+    """Return what the layers of neural networks add to the costs of a function."""
+    weights = sum(layer.weights.size for layer in layers)
+    inputs = sum(len(layer.weights) for layer in layers)
+    units = sum(layer.output_size for layer in layers)
+    row = weights * LAYER_STEP + inputs * LAYER_INPUT + units * LAYER_UNIT
+    one = row + inputs * LAYER_START
+    return Costs(one + weights * LAYER_READING, one, row, weights * LAYER_BYTES)
 
 
 def rows_that_pay(price: float, walk: Costs, case: Costs) -> int:

@@ -21,7 +21,16 @@ from trainer.compiler.code_generator import (
     quote_function_name,
     quote_identifier,
 )
-from trainer.compiler.costs import CASE_START, Costs, case_costs, layer_costs, rows_that_pay, visited_splits, walk_costs
+from trainer.compiler.costs import (
+    CASE_START,
+    Costs,
+    case_costs,
+    layer_costs,
+    linear_costs,
+    rows_that_pay,
+    visited_splits,
+    walk_costs,
+)
 from trainer.compiler.errors import UnsupportedModelError
 from trainer.compiler.folding import fold
 from trainer.compiler.forms.case import CaseInterpreter
@@ -164,7 +173,7 @@ def _refuse_helper_name(function_name: str, runtime_schema: str) -> None:
 
 @dataclass(frozen=True)
 class _Size:
-    """The size of all trees and neural networks of a folded AST.
+    """The size of all trees, neural networks and linear scores of a folded AST.
 
     ``case_splits`` counts a split once for each output it is written for.
     """
@@ -177,6 +186,7 @@ class _Size:
     visited: float
     case_visited: float
     layers: list[nodes.DenseExpr]
+    scores: list[nodes.LinearExpr]
 
     @property
     def weights(self) -> int:
@@ -197,6 +207,7 @@ def _size(expr: ast.Expr) -> _Size:
         visited=visited_splits(trees),
         case_visited=sum(k * visited_splits(node.trees) for node, k in zip(sums, copies, strict=True)),
         layers=[node for node in nodes.walk(expr) if isinstance(node, nodes.DenseExpr)],
+        scores=[node for node in nodes.walk(expr) if isinstance(node, nodes.LinearExpr)],
     )
     check_limit("weights of neural networks", size.weights, MAXIMUM_WEIGHTS)
     check_limit("splits", size.splits, MAXIMUM_SPLITS)
@@ -226,8 +237,8 @@ class _Writer:
         walk, case = walk_costs(size.splits, size.visited), case_costs(size.case_splits, size.case_visited)
         if not size.trees:
             form = "walk"
-        networks = layer_costs(size.layers)
-        walk, case = walk.plus(networks), case.plus(networks)
+        others = layer_costs(size.layers).plus(linear_costs(size.scores))
+        walk, case = walk.plus(others), case.plus(others)
         obstacle = _case_obstacle(size)
         session = rows_that_pay(case.first_call - walk.first_call, walk, case)
         transaction = rows_that_pay(size.case_splits * CASE_START, walk, case)

@@ -229,8 +229,10 @@ def describe(report: CompileReport) -> str:
     size = f"{report.algorithm}, {len(report.features)} features, {report.sql_bytes / 1000:,.0f} kB of SQL"
     if report.trees:
         size += f", {report.trees:,} trees with {report.leaves:,} leaves, at most {report.steps:,} splits per row"
+    if report.weights:
+        size += f", {report.weights:,} weights of neural networks"
     lines = [size, *(f"creates {_short(function)}" for function in report.functions)]
-    if report.trees:
+    if report.trees or report.weights:
         lines.append("expected      first call   one row  row of many    memory")
         lines += [
             f"  {name:<10}{costs.first_call / 1000:>9.1f} ms{costs.one_row:>7,.0f} us{costs.row_of_many:>10,.1f} us"

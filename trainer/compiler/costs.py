@@ -11,7 +11,7 @@ import numpy as np
 
 from trainer.compiler import nodes
 
-CALL = 3.0  # microseconds for everything but the trees
+CALL = 3.0  # microseconds for everything but trees, sums and layers
 WALK_STEP = 0.13  # per visited split
 CASE_STEP = 0.02
 CASE_START = 0.15  # per split and transaction
@@ -19,6 +19,15 @@ WALK_READING = 1.6  # per split and session
 CASE_READING = 12.0
 WALK_BYTES = 440  # of memory per split and session
 CASE_BYTES = 3_200
+LINEAR_STEP = 0.2  # per coefficient
+WEIGHT_STEP = 0.035  # per weight of a neural network
+WEIGHT_READING = 0.2  # per weight and session
+WEIGHT_BYTES = 75
+UNIT_STEP = 0.5
+INPUT_STEP = 0.13  # per input of a layer
+INPUT_START = 0.6  # per input of a layer and transaction
+INPUT_READING = 50.0  # per input of a layer and session
+INPUT_BYTES = 20_000
 # A path is rarely the longest one.
 USUAL_SHARE_OF_DEPTH = 0.6
 
@@ -31,6 +40,15 @@ class Costs:
     one_row: float
     row_of_many: float
     memory_bytes: int
+
+    def plus(self, other: "Costs") -> "Costs":
+        """Return the costs of both in one function."""
+        return Costs(
+            self.first_call + other.first_call,
+            self.one_row + other.one_row,
+            self.row_of_many + other.row_of_many,
+            self.memory_bytes + other.memory_bytes,
+        )
 
 
 def visited_splits(trees: Sequence[nodes.Tree]) -> float:
@@ -57,6 +75,23 @@ def case_costs(splits: int, visited: float) -> Costs:
     row = CALL + visited * CASE_STEP
     one = row + splits * CASE_START
     return Costs(one + splits * CASE_READING, one, row, splits * CASE_BYTES)
+
+
+def linear_costs(scores: Sequence[nodes.LinearExpr]) -> Costs:
+    """Return what linear scores add to the costs of a function."""
+    row = LINEAR_STEP * sum(score.coefficients.size for score in scores)
+    return Costs(row, row, row, 0)
+
+
+def layer_costs(layers: Sequence[nodes.DenseExpr]) -> Costs:
+    """Return what the layers of neural networks add to the costs of a function."""
+    weights = sum(layer.weights.size for layer in layers)
+    inputs = sum(len(layer.weights) for layer in layers)
+    units = sum(layer.output_size for layer in layers)
+    row = weights * WEIGHT_STEP + units * UNIT_STEP + inputs * INPUT_STEP
+    one = row + inputs * INPUT_START
+    first = one + weights * WEIGHT_READING + inputs * INPUT_READING
+    return Costs(first, one, row, weights * WEIGHT_BYTES + inputs * INPUT_BYTES)
 
 
 def rows_that_pay(price: float, walk: Costs, case: Costs) -> int:

@@ -21,7 +21,16 @@ from trainer.compiler.code_generator import (
     quote_function_name,
     quote_identifier,
 )
-from trainer.compiler.costs import CALL, CASE_START, Costs, case_costs, rows_that_pay, visited_splits, walk_costs
+from trainer.compiler.costs import (
+    CASE_START,
+    Costs,
+    case_costs,
+    layer_costs,
+    linear_costs,
+    rows_that_pay,
+    visited_splits,
+    walk_costs,
+)
 from trainer.compiler.errors import UnsupportedModelError
 from trainer.compiler.folding import fold
 from trainer.compiler.forms.case import CaseInterpreter
@@ -36,6 +45,7 @@ from trainer.compiler.limits import (
     MAXIMUM_SPLITS,
     MAXIMUM_SQL_BYTES,
     MAXIMUM_STEPS,
+    MAXIMUM_WEIGHTS,
     check_limit,
 )
 from trainer.compiler.report import CompileReport
@@ -141,6 +151,7 @@ def compile_model(
         leaves=sum(len(tree.leaves) for tree in size.trees),
         max_depth=size.depth,
         steps=size.steps,
+        weights=size.weights,
         form=form,
         functions=tuple(writer.functions),
         costs=writer.costs,
@@ -162,7 +173,10 @@ def _refuse_helper_name(function_name: str, runtime_schema: str) -> None:
 
 @dataclass(frozen=True)
 class _Size:
-    """The size of all trees of a folded AST; ``case_splits`` counts a split once for each output it is written for."""
+    """The size of all trees, neural networks and linear scores of a folded AST.
+
+    ``case_splits`` counts a split once for each output it is written for.
+    """
 
     trees: list[nodes.Tree]
     splits: int
@@ -171,6 +185,13 @@ class _Size:
     depth: int
     visited: float
     case_visited: float
+    layers: list[nodes.DenseExpr]
+    scores: list[nodes.LinearExpr]
+
+    @property
+    def weights(self) -> int:
+        """The number of weights of neural networks."""
+        return sum(layer.weights.size for layer in self.layers)
 
 
 def _size(expr: ast.Expr) -> _Size:
@@ -185,7 +206,10 @@ def _size(expr: ast.Expr) -> _Size:
         depth=max((tree.depth for tree in trees), default=0),
         visited=visited_splits(trees),
         case_visited=sum(k * visited_splits(node.trees) for node, k in zip(sums, copies, strict=True)),
+        layers=[node for node in nodes.walk(expr) if isinstance(node, nodes.DenseExpr)],
+        scores=[node for node in nodes.walk(expr) if isinstance(node, nodes.LinearExpr)],
     )
+    check_limit("weights of neural networks", size.weights, MAXIMUM_WEIGHTS)
     check_limit("splits", size.splits, MAXIMUM_SPLITS)
     check_limit("splits on its longest paths", size.steps, MAXIMUM_STEPS)
     return size
@@ -212,7 +236,9 @@ class _Writer:
         """Write the function that takes an array, in one form or two, and return the form that was taken."""
         walk, case = walk_costs(size.splits, size.visited), case_costs(size.case_splits, size.case_visited)
         if not size.trees:
-            form, walk = "walk", Costs(CALL, CALL, CALL, 0)
+            form = "walk"
+        others = layer_costs(size.layers).plus(linear_costs(size.scores))
+        walk, case = walk.plus(others), case.plus(others)
         obstacle = _case_obstacle(size)
         session = rows_that_pay(case.first_call - walk.first_call, walk, case)
         transaction = rows_that_pay(size.case_splits * CASE_START, walk, case)
@@ -347,7 +373,12 @@ def _schema_obstacle(name: str) -> str:
 
 def _inline_obstacle(expr: ast.Expr) -> str | None:
     """Return why a sum of trees cannot be one expression of SQL."""
-    sums = [node for node in nodes.walk(expr) if isinstance(node, nodes.TreeExpr)]
+    sums, rest = split_at_scores(expr)
+    if any(isinstance(node, nodes.VectorNode) for node in nodes.walk(rest)):
+        return (
+            "The function of columns is not inlined: besides trees, the model has members that are none, which one"
+            " expression of SQL cannot hold."
+        )
     terms = max(
         len(node.trees) if isinstance(node, nodes.AveragedTreesExpr) else len(node.trees) // node.output_size
         for node in sums

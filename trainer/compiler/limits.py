@@ -12,6 +12,9 @@ MAXIMUM_CLASSES = 1_000
 MAXIMUM_SPLITS = 1_000_000
 MAXIMUM_STEPS = 500_000
 MAXIMUM_CASE_SPLITS = 100_000
+MAXIMUM_MEMBERS = 100
+MAXIMUM_UNITS = 1_600
+MAXIMUM_WEIGHTS = 500_000
 # The explanation of a tree this deep takes a second to compile; the time grows with the square of the depth.
 MAXIMUM_EXPLAINED_DEPTH = 400
 MAXIMUM_ARGUMENTS = 100

@@ -322,6 +322,21 @@ class AveragedTreesExpr(TreeExpr):
         self.output_size = self.trees[0].leaves.shape[1]
 
 
+class DenseExpr(ast.VectorExpr):  # type: ignore[misc]
+    """One layer of a neural network: ``activation(source @ weights + intercepts)``, unit by unit.
+
+    ``source`` is a vector of features or another layer, ``weights`` has shape (inputs, units). ``activation`` is
+    ``identity``, ``logistic``, ``relu`` or ``tanh``.
+    """
+
+    def __init__(self, source: ast.Expr, weights: Floats, intercepts: Floats, activation: str) -> None:
+        self.source = source
+        self.weights = np.asarray(weights, dtype=np.float64)
+        self.intercepts = np.asarray(intercepts, dtype=np.float64)
+        self.activation = activation
+        self.output_size = len(self.intercepts)
+
+
 class GivenScores(ast.VectorExpr):  # type: ignore[misc]
     """``output_size`` scores from number ``first`` on, which are given to the function instead of features."""
 
@@ -444,6 +459,34 @@ class MeanVector(ast.VectorExpr):  # type: ignore[misc]
     def __init__(self, exprs: Sequence[ast.Expr]) -> None:
         self.exprs = list(exprs)
         self.output_size = self.exprs[0].output_size
+
+
+class AverageVector(ast.VectorExpr):  # type: ignore[misc]
+    """The elementwise sum of vectors of one size, each times its weight, divided by ``total``; added in order.
+
+    Without ``weights`` nothing is multiplied. With ``single``, sums and quotients are float32.
+    """
+
+    def __init__(
+        self, exprs: Sequence[ast.Expr], weights: Sequence[float] | None, total: float, *, single: bool = False
+    ) -> None:
+        self.exprs = list(exprs)
+        self.weights = None if weights is None else [float(weight) for weight in weights]
+        self.total = float(total)
+        self.single = single
+        self.output_size = self.exprs[0].output_size
+
+
+def is_single(expr: ast.Expr) -> bool:
+    """Say whether ``expr``, which a model returns, is made of float32 numbers."""
+    if isinstance(expr, BoostedTreesExpr | AverageVector):
+        return expr.single
+    if isinstance(expr, ElementExpr):
+        return is_single(expr.source)
+    if isinstance(expr, ast.VectorVal):
+        return all(is_single(element) for element in expr.exprs)
+    single = SigmoidSingleExpr | ExponentialSingleExpr | PositiveExpr | ComplementSingleVector | SoftmaxSingleVector
+    return isinstance(expr, single)
 
 
 def elements(expr: ast.Expr) -> list[ast.Expr]:

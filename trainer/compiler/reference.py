@@ -7,7 +7,7 @@ Python 3.12 on.
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -161,6 +161,18 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
         scores = [score / len(expr.trees) for score in scores]
         return scores if expr.output_size > 1 else scores[0]
 
+    def interpret_dense_expr(self, expr: nodes.DenseExpr, **_: Any) -> list[float]:
+        """Sum the products from left to right, add the intercept, activate."""
+        values = self._do_interpret(expr.source)
+        activate = _ACTIVATIONS[expr.activation]
+        result = []
+        for intercept, weights in zip(expr.intercepts.tolist(), expr.weights.T.tolist(), strict=True):
+            score = 0.0
+            for value, weight in zip(values, weights, strict=True):
+                score = score + value * weight
+            result.append(activate(score + intercept))
+        return result
+
     def interpret_element_expr(self, expr: nodes.ElementExpr, **_: Any) -> Any:
         """Return one element; the vector is evaluated once."""
         if id(expr.source) not in self._vectors:
@@ -223,6 +235,17 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
             means = [mean + value for mean, value in zip(means, self._do_interpret(vector), strict=True)]
         return [mean / len(expr.exprs) for mean in means]
 
+    def interpret_average_vector(self, expr: nodes.AverageVector, **_: Any) -> list[float]:
+        """Sum the products in order, then divide; with ``single`` in float32."""
+        number = np.float32 if expr.single else float
+        sums: list[Any] = [number(0)] * expr.output_size
+        for place, vector in enumerate(expr.exprs):
+            factor = None if expr.weights is None else expr.weights[place]
+            values = [number(value) for value in self._do_interpret(vector)]
+            products = values if factor is None else [value * factor for value in values]
+            sums = [total + product for total, product in zip(sums, products, strict=True)]
+        return [float(value / number(expr.total)) for value in sums]
+
     def interpret_clip_expr(self, expr: nodes.ClipExpr, **_: Any) -> float:
         """Keep a value between two others."""
         return min(max(float(self._do_interpret(expr.expr)), expr.lowest), expr.highest)
@@ -252,8 +275,7 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
 
     def interpret_sigmoid_expr(self, expr: ast.SigmoidExpr, **_: Any) -> float:
         """Return 1 / (1 + exp(-x))."""
-        value = self._do_interpret(expr.expr)
-        return 0.0 if value < -709.782712893384 else 1 / (1 + math.exp(-value))
+        return _logistic(self._do_interpret(expr.expr))
 
     def interpret_exp_expr(self, expr: ast.ExpExpr, **_: Any) -> float:
         """Return exp(x)."""
@@ -272,6 +294,17 @@ class ReferenceInterpreter(BaseInterpreter):  # type: ignore[misc]
         """Return the scalars."""
         return [self._do_interpret(item) for item in expr.exprs]
 
+
+def _logistic(value: float) -> float:
+    return 0.0 if value < -709.782712893384 else 1 / (1 + math.exp(-value))
+
+
+_ACTIVATIONS: dict[str, Callable[[float], float]] = {
+    "identity": float,
+    "logistic": _logistic,
+    "relu": lambda value: max(value, 0.0),
+    "tanh": math.tanh,
+}
 
 # The C library's expf, which rounds to float32 once, in the end, and not always to the nearest: the exponent in units
 # of 1/32 of a doubling is split into a whole number and a remainder, of which a cubic polynomial is taken.

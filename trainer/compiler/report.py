@@ -9,7 +9,8 @@ from trainer.compiler.costs import Costs
 class CompileReport:
     """Size of the SQL and of the model in it, and what its functions are expected to cost.
 
-    ``steps`` is the largest number of splits that one call can visit; it bounds the time of a call. ``form`` is that
+    ``steps`` is the largest number of splits that one call can visit, ``weights`` the number of weights of neural
+    networks, all of which every call takes; they bound the time of a call. ``form`` is that
     of the function of an array: ``walk``, ``case`` or ``tiered``; ``functions`` are all that the SQL creates.
     ``costs`` has an entry for every form that is among them. A tiered function takes the CASE form after
     ``session_rows`` rows of a session and ``transaction_rows`` rows of a transaction. ``notes`` are sentences on what
@@ -26,6 +27,7 @@ class CompileReport:
     leaves: int
     max_depth: int
     steps: int
+    weights: int
     form: str
     functions: tuple[str, ...]
     costs: dict[str, Costs]

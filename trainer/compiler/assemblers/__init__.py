@@ -20,12 +20,14 @@ from trainer.compiler.assemblers.linear import (
     SGDClassifierAssembler,
     SingleTargetAssembler,
 )
+from trainer.compiler.assemblers.neural_network import MLPClassifierAssembler, MLPRegressorAssembler
 from trainer.compiler.assemblers.pipeline import transform
 from trainer.compiler.assemblers.tree import (
     AveragedTreesAssembler,
     GradientBoostingClassifierAssembler,
     GradientBoostingRegressorAssembler,
 )
+from trainer.compiler.assemblers.voting import VotingClassifierAssembler, VotingRegressorAssembler
 from trainer.compiler.assemblers.xgboost import XGBClassifierAssembler, XGBRegressorAssembler
 from trainer.compiler.errors import UnsupportedModelError
 from trainer.compiler.limits import MAXIMUM_CLASSES, MAXIMUM_FEATURES, check_limit
@@ -89,6 +91,12 @@ SUPPORTED_MODELS: dict[str, type[Assembler]] = {
     "xgboost_XGBRegressor": XGBRegressorAssembler,
     "xgboost_XGBRFClassifier": XGBClassifierAssembler,
     "xgboost_XGBRFRegressor": XGBRegressorAssembler,
+    # Neural networks
+    "sklearn_MLPClassifier": MLPClassifierAssembler,
+    "sklearn_MLPRegressor": MLPRegressorAssembler,
+    # Ensembles of any of these
+    "sklearn_VotingClassifier": VotingClassifierAssembler,
+    "sklearn_VotingRegressor": VotingRegressorAssembler,
 }
 
 
@@ -150,8 +158,9 @@ def _refusal(estimator: Any, name: str) -> str:
     if name == "Booster":
         return "Booster is not supported; give the estimator of scikit-learn's kind, as LGBMClassifier or XGBRegressor."
     return (
-        f"{name} is not supported; use a linear model, a tree, a forest or boosting of scikit-learn, LightGBM or"
-        " XGBoost, alone, calibrated or in a Pipeline (trainer.compiler.SUPPORTED_MODELS lists the classes)."
+        f"{name} is not supported; use a linear model, a tree, a forest, boosting or a neural network of scikit-learn,"
+        " LightGBM or XGBoost, alone, calibrated, voting or in a Pipeline (trainer.compiler.SUPPORTED_MODELS lists the"
+        " classes)."
     )
 
 

@@ -7,7 +7,7 @@ from m2cgen import ast
 
 from trainer.compiler import assemblers, nodes
 from trainer.compiler.assemblers.base import Assembler, with_complement
-from trainer.compiler.assemblers.columns import Columns, class_key
+from trainer.compiler.assemblers.columns import Columns
 from trainer.compiler.errors import UnsupportedModelError
 
 # What the library adds to a probability before it takes the logarithm.
@@ -81,7 +81,7 @@ def _heated(calibrator: Any, base: Assembler, response: list[ast.Expr], takes_sc
     The library tells scores of several classes from probabilities by their values: it would mistake them if every row
     of a call held numbers from 0 to 1 that sum to one. That accident is not reproduced.
     """
-    if class_key(base.model).startswith("xgboost_"):
+    if any(nodes.is_single(share) for share in response):
         raise UnsupportedModelError(
             "CalibratedClassifierCV with method='temperature' of an XGBoost model, whose probabilities are float32, is"
             " not supported; use method='sigmoid' or 'isotonic'."

@@ -133,9 +133,15 @@ class LinearScores:
 def raw_output(expr: ast.Expr) -> Ensemble | LinearScores:
     """Return the raw output of a folded AST: its sums of trees or linear scores, averaged where there are several.
 
-    Raises `UnsupportedModelError` where covers are not known or where outputs of different kinds are mixed.
+    Raises `UnsupportedModelError` where covers are not known, where outputs of different kinds are mixed, where a
+    voting ensemble averages something else than raw outputs, and for neural networks.
     """
     features = next(node.output_size for node in nodes.walk(expr) if isinstance(node, nodes.FeatureVector))
+    if any(isinstance(node, nodes.DenseExpr) for node in nodes.walk(expr)):
+        raise UnsupportedModelError("A neural network (MLPClassifier, MLPRegressor) cannot be explained.")
+    if any(isinstance(node, nodes.AverageVector) for node in nodes.walk(expr)):
+        votes = _votes(expr, 1.0)
+        return _ensemble([node for node, _ in votes], [share for _, share in votes], features)
     raw = [node for node in nodes.walk(expr) if isinstance(node, nodes.TreeExpr | nodes.LinearExpr)]
     if len({(type(node), node.output_size) for node in raw}) != 1:
         raise UnsupportedModelError(
@@ -144,18 +150,38 @@ def raw_output(expr: ast.Expr) -> Ensemble | LinearScores:
     linear = [node for node in raw if isinstance(node, nodes.LinearExpr)]
     if linear:
         return LinearScores(linear, features)
-    return _ensemble([node for node in raw if isinstance(node, nodes.TreeExpr)], features)
+    sums = [node for node in raw if isinstance(node, nodes.TreeExpr)]
+    return _ensemble(sums, [1 / len(sums)] * len(sums), features)
 
 
-def _ensemble(sums: Sequence[nodes.TreeExpr], features: int) -> Ensemble:
+def _votes(expr: ast.Expr, share: float) -> list[tuple[nodes.TreeExpr, float]]:
+    """Return the sums of trees whose values a voting ensemble averages, each with its share."""
+    if isinstance(expr, nodes.TreeExpr):
+        return [(expr, share)]
+    if isinstance(expr, nodes.ElementExpr) and expr.source.output_size == 1:
+        return _votes(expr.source, share)
+    if isinstance(expr, ast.VectorVal) and len(expr.exprs) == 1:
+        return _votes(expr.exprs[0], share)
+    if isinstance(expr, nodes.AverageVector):
+        weights = expr.weights or [1.0] * len(expr.exprs)
+        pairs = zip(expr.exprs, weights, strict=True)
+        return [vote for member, weight in pairs for vote in _votes(member, share * weight / expr.total)]
+    raise UnsupportedModelError(
+        "A voting ensemble can be explained where the raw output of every member is what it votes with: forests and"
+        " trees, and regressors made of trees. Explain the other members each alone."
+    )
+
+
+def _ensemble(sums: Sequence[nodes.TreeExpr], shares: Sequence[float], features: int) -> Ensemble:
+    """Return the sum of ``sums``, each times its share; the shares add up to one."""
     base = np.zeros(sums[0].output_size)
     trees: list[WeightedTree] = []
-    averaged = isinstance(sums[0], nodes.AveragedTreesExpr)
+    averaged = all(isinstance(node, nodes.AveragedTreesExpr) for node in sums)
     totals = np.concatenate([tree.leaves.sum(axis=1) for node in sums for tree in node.trees])
     last_is_rest = averaged and len(base) > 1 and bool(np.ptp(totals) <= SHARE_TOLERANCE * np.abs(totals).max())
-    for node in sums:
+    for node, share in zip(sums, shares, strict=True):
         if isinstance(node, nodes.BoostedTreesExpr):
-            weight = 1 / (len(sums) * (node.divisor or 1.0))
+            weight = share / (node.divisor or 1.0)
             base += weight * node.base
             trees += [
                 _weighted(tree, weight * tree.leaves, output)
@@ -163,7 +189,7 @@ def _ensemble(sums: Sequence[nodes.TreeExpr], features: int) -> Ensemble:
                 for tree in group
             ]
         else:
-            weight = 1 / (len(sums) * len(node.trees))
+            weight = share / len(node.trees)
             kept = slice(0, len(base) - last_is_rest)
             trees += [_weighted(tree, weight * tree.leaves[:, kept], 0) for tree in node.trees]
     limit = NEGLIGIBLE_LEAF * max(float(np.abs(tree.values).max()) for tree in trees)

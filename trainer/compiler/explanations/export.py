@@ -34,7 +34,7 @@ COLUMN_COST = 0.12  # of linear scores, per output and once
 LAYOUT = "per output, one value per feature and then the base value, which add up to the raw output"
 RAW_OUTPUT = (
     "the margin of boosting and linear models, the probability or value of forests, before calibration and link"
-    " function, and the mean over folds"
+    " function, and the mean over folds or the members of a vote"
 )
 METHODS = {
     "exact": "exact Shapley values over the paths of the training data",
@@ -58,7 +58,8 @@ def export_explanation(
     value; they add up to the raw output. That is the margin of boosting and of linear models, the probability of
     forests (the value, of their regressors), always before a link function. Two classes have one margin, that of the
     second class; otherwise, and for forests always, there is one output per class. Explained of CalibratedClassifierCV
-    is what its calibrators take, averaged over the folds: contributions add up to no probability there.
+    is what its calibrators take, averaged over the folds: contributions add up to no probability there. A voting
+    ensemble is explained where what its members vote with is raw output: forests, and regressors made of trees.
 
     Trees get exact Shapley values, path-dependent TreeSHAP: what a feature that is not known would say is taken from
     the training rows at each split (their weights where the library keeps them, their hessians for XGBoost). A base

@@ -159,6 +159,12 @@
 \ir ops/recalibrate.sql
 \ir ops/tune_blend_weights.sql
 \ir ops/set_weights.sql
+-- Events from the sentences of detectors
+\ir ops/narrative_tokens.sql
+\ir ops/narrative_words.sql
+\ir schema/narrative_phrases.sql
+\ir ops/parse_pattern.sql
+\ir ops/ingest_pattern.sql
 
 -- Watching it
 \ir monitoring/ml_health.sql

@@ -44,6 +44,7 @@ QUERIES = {
         WHERE nspname IN {OURS} ORDER BY 1
     """,
     "vocabulary": "SELECT t::text FROM ml.pattern_types AS t ORDER BY 1",
+    "phrases": "SELECT p.phrase, p.role, p.pattern_type, p.value, p.words FROM ml.narrative_phrases AS p ORDER BY 1, 2, 3",
     "catalogue": "SELECT f::text FROM public.ml_features AS f ORDER BY 1",
     "timeframes": "SELECT t::text FROM public.ml_timeframes AS t ORDER BY 1",
     "settings": "SELECT s::text FROM public.ml_settings AS s",

@@ -24,6 +24,7 @@ CHANGED = {
     "scoring/log_predictions": "0006",
     "ops/audit_settings": "0004",
     "ops/score_batch": "0006",
+    "ops/rescore_events": "0010",
     "monitoring/ml_health": "0004",
 }
 

@@ -1,5 +1,5 @@
 -- Scores the named events with the champion and their stored features, keeping on the event what was shown before.
--- Called by: ml.rescore. Calls: ml.score_features, ml.finish_score.
+-- Called by: ml.rescore. Calls: ml.use_model, ml.score_features, ml.finish_score.
 -- Reads: ml.scoring_context. Writes: pattern_events (and so ml_predictions) when p_write.
 
 -- An event that the champion cannot score gets its rule's confidence, as at an INSERT, and is left to ml.backfill.
@@ -12,19 +12,25 @@ AS $function$
     WITH scored AS MATERIALIZED (
         SELECT
             event.id,
-            context.model_version,
-            context.calibrator_version,
-            context.ml_weight,
-            context.rule_weight,
+            (series.context).model_version,
+            (series.context).calibrator_version,
+            (series.context).ml_weight,
+            (series.context).rule_weight,
             event.ml_metadata -> 'scoring' AS shown,
             CASE WHEN pg_catalog.jsonb_typeof(event.ml_features) = 'object' THEN ml.finish_score(
-                context,
+                series.context,
                 ml.score_features(
-                    context.model_version, pg_catalog.jsonb_populate_record(NULL::ml.feature_vector, event.ml_features)),
+                    (series.context).model_version, pg_catalog.jsonb_populate_record(NULL::ml.feature_vector, event.ml_features)),
                 event.rule_confidence
             ) END AS score
         FROM public.pattern_events AS event
-        CROSS JOIN ml.scoring_context AS context
+        CROSS JOIN ml.scoring_context AS live
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN live.has_calibrator_parts THEN ml.use_model(live, 'champion', event.symbol, event.timeframe)
+                ELSE live
+            END AS context
+        ) AS series
         WHERE event.id = ANY (p_ids)
     ),
     reasoned AS MATERIALIZED (
@@ -62,6 +68,9 @@ AS $function$
                     'ml_weight', reasoned.ml_weight,
                     'rule_weight', reasoned.rule_weight,
                     'cache_hit', false,
+                    'cold', false,
+                    'shadow', NULL,
+                    'failed_version', NULL,
                     'fallback_reason', reasoned.fallback_reason,
                     'error_sqlstate', NULL,
                     'latency_us', NULL,

@@ -18,10 +18,12 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingClassifier,
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -34,6 +36,8 @@ from trainer.errors import UserError
 X, Y = load_iris(return_X_y=True)
 TREE = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, Y)
 HIST = HistGradientBoostingClassifier(max_iter=3).fit(X, Y)
+NETWORK = MLPClassifier((3, 2), solver="lbfgs", max_iter=500, random_state=0).fit(X, Y)
+VOTE = VotingClassifier([("tree", TREE), ("hist", HIST)], voting="soft", weights=[0.3, 2]).fit(X, Y)
 
 
 def statements(text: str) -> list[sql.Node]:
@@ -69,7 +73,7 @@ def assert_is_one_function(text: str, name: list[str], revoke: bool = False) -> 
     return comment
 
 
-@pytest.mark.parametrize("model", [TREE, HIST], ids=["tree", "hist"])
+@pytest.mark.parametrize("model", [TREE, HIST, NETWORK, VOTE], ids=["tree", "hist", "network", "vote"])
 @pytest.mark.parametrize("revoke", [False, True])
 def test_statements(model, revoke):
     text = export_to_postgres(model, revoke_from_public=revoke)
@@ -297,7 +301,9 @@ def test_runtime_sql_is_all_files_and_a_schema():
     assert len(found) == 1 + 2 * len(runtime_files())
 
 
-@pytest.mark.parametrize("text", [runtime_sql(), *(export_to_postgres(model, "score") for model in (TREE, HIST))])
+@pytest.mark.parametrize(
+    "text", [runtime_sql(), *(export_to_postgres(model, "score") for model in (TREE, HIST, NETWORK, VOTE))]
+)
 def test_no_operator_is_looked_up_by_search_path(text):
     """Without literals, OPERATOR(pg_catalog.+) and syntax, no operator and no unqualified call is left."""
     code = re.sub(r"--[^\n]*|E?'(?:[^']|'')*'", "", text)

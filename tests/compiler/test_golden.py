@@ -55,7 +55,28 @@ def linear(source: nodes.VectorNode, outputs: int = 1) -> nodes.LinearExpr:
     return nodes.LinearExpr(source, np.full((outputs, source.output_size), 0.5), np.zeros(outputs))
 
 
+def layers(activation: str) -> nodes.DenseExpr:
+    hidden = nodes.DenseExpr(finite(False), np.array([[0.5, -1.0, 2.0], [1.0, 0.25, 0.0]]), np.zeros(3), activation)
+    return nodes.DenseExpr(hidden, np.array([[1.0], [2.0], [-0.5]]), np.array([0.125]), "identity")
+
+
+def averaged_stumps() -> list[nodes.AveragedTreesExpr]:
+    leaves = [[0.25, 0.75], [1.0, 0.0]]
+    return [nodes.AveragedTreesExpr(features(), [stump(False, leaves, threshold=place)]) for place in (0.5, 1.5)]
+
+
 EXPRESSIONS = {
+    "layers_logistic": lambda: nodes.ElementExpr(layers("logistic"), 0),
+    "layers_relu": lambda: binary_probabilities(nodes.ElementExpr(layers("relu"), 0)),
+    "layers_tanh": lambda: nodes.ElementExpr(layers("tanh"), 0),
+    "vote": lambda: nodes.AverageVector(averaged_stumps(), None, 2.0),
+    "vote_single": lambda: nodes.AverageVector(
+        [ast.VectorVal([nodes.BoostedTreesExpr(features(), [[LEAF]], np.zeros(1), single=True)])] * 2,
+        None,
+        2.0,
+        single=True,
+    ),
+    "vote_weighted": lambda: nodes.AverageVector(averaged_stumps(), [3.0, 0.5], 3.5),
     "boosted_binary": lambda: binary_probabilities(
         nodes.BoostedTreesExpr(
             features(),

@@ -9,9 +9,11 @@ from sklearn.ensemble import (
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
+    VotingClassifier,
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -31,10 +33,16 @@ def models():
         "linear": LogisticRegression(max_iter=1000).fit(X, target),
         "pipeline": make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()).fit(X, target),
         "softmax": LogisticRegression(max_iter=1000).fit(X, y),
+        "network": MLPClassifier((4,), solver="lbfgs", activation="tanh", random_state=0).fit(X, target),
+        "vote": VotingClassifier(
+            [("forest", RandomForestClassifier(n_estimators=3)), ("linear", LogisticRegression(max_iter=1000))],
+            voting="soft",
+            weights=[0.7, 2],
+        ).fit(X, y),
     }
 
 
-@pytest.mark.parametrize("name", ["forest", "gradient", "hist", "linear", "pipeline", "softmax"])
+@pytest.mark.parametrize("name", ["forest", "gradient", "hist", "linear", "pipeline", "softmax", "network", "vote"])
 def test_shape_of_the_argument(scorer, models, name):
     model = models[name]
     scorer.install(model)
@@ -143,13 +151,13 @@ CREATE FUNCTION evil.array_replace(double precision[], double precision, double 
 """
 
 
-@pytest.mark.parametrize("name", ["forest", "gradient", "hist", "linear", "pipeline", "softmax"])
+@pytest.mark.parametrize("name", ["forest", "gradient", "hist", "linear", "pipeline", "softmax", "network", "vote"])
 def test_search_path_has_no_say(scorer, models, name):
     """Holds even for a path that puts pg_catalog last, and for a function created under it."""
     execute = scorer.connection.execute
     row = (
         "'{5.1,3.3,1.7,0.5}'::double precision[]"
-        if name in ("linear", "gradient", "softmax")
+        if name in ("linear", "gradient", "softmax", "network", "vote")
         else ("'{5.1,NULL,1.7,NaN}'::double precision[]")
     )
     scorer.install(models[name])

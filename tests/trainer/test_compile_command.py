@@ -10,9 +10,13 @@ import pglast
 import psycopg
 import pytest
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, VotingClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from trainer.cli import main
+from trainer.compile import _explanation
 
 X, y = load_breast_cancer(return_X_y=True)
 
@@ -74,6 +78,30 @@ def test_the_report_as_json(file, tmp_path, capsys):
     assert report["form"] == "tiered"
     assert set(report["costs"]) == {"walk", "case"}
     assert report["trees"] == 30
+
+
+def test_a_vote_with_a_neural_network(model, tmp_path, capsys, empty_db: psycopg.Connection[Any]):
+    """It says how large the network is, and has neither an inlined function of columns nor an explanation."""
+    network = make_pipeline(StandardScaler(), MLPClassifier((5,), solver="lbfgs", max_iter=500, random_state=0))
+    vote = VotingClassifier([("trees", model), ("network", network)], voting="soft", weights=[3, 1]).fit(X, y)
+    file, target = tmp_path / "vote.joblib", tmp_path / "vote.sql"
+    joblib.dump(vote, file)
+    arguments = (str(file), "--function", "public.vote", "--output", str(target))
+    code, said, _ = compile_(capsys, *arguments, "--set-based")
+    assert code == 0
+    for line in ("VotingClassifier, 30 features", "155 weights of neural networks", "expected", "not inlined"):
+        assert line in said
+    empty_db.execute(target.read_text().encode())
+    row = X[7].tolist()
+    placeholders = ", ".join(["%s::float8"] * len(row))
+    scored = empty_db.execute(f"SELECT vote(%s::float8[]), vote_columns({placeholders})", [row, *row]).fetchone()
+    assert scored is not None
+    assert np.allclose(scored, vote.predict_proba(X[7:8]), rtol=0, atol=1e-12)
+    code, _, error = compile_(capsys, *arguments, "--explain")
+    assert (code, "compile it without an explanation" in error) == (1, True)
+    functions, said_in_card = _explanation(vote, "local_0", [f"x{place}" for place in range(30)])
+    assert functions == []
+    assert said_in_card["logged"] is None
 
 
 def test_options_that_need_a_function_and_files_that_cannot_be_written(file, capsys):

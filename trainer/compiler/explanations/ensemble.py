@@ -138,7 +138,9 @@ def raw_output(expr: ast.Expr) -> Ensemble | LinearScores:
     """
     features = next(node.output_size for node in nodes.walk(expr) if isinstance(node, nodes.FeatureVector))
     if any(isinstance(node, nodes.DenseExpr) for node in nodes.walk(expr)):
-        raise UnsupportedModelError("A neural network (MLPClassifier, MLPRegressor) cannot be explained.")
+        raise UnsupportedModelError(
+            "A neural network (MLPClassifier, MLPRegressor) cannot be explained; compile it without an explanation."
+        )
     if any(isinstance(node, nodes.AverageVector) for node in nodes.walk(expr)):
         votes = _votes(expr, 1.0)
         return _ensemble([node for node, _ in votes], [share for _, share in votes], features)

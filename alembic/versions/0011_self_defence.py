@@ -22,6 +22,7 @@ ADDED = (
 CHANGED = {
     "scoring/score_pattern_event": "0003",
     "scoring/log_predictions": "0006",
+    "scoring/compute_contributions": "0006",
     "ops/audit_settings": "0004",
     "ops/score_batch": "0006",
     "ops/rescore_events": "0010",

@@ -32,7 +32,7 @@ BEGIN
         v_function := 'attribute_' || p_version;
     ELSIF to_regproc(format('ml_generated.%I', v_function)) IS NULL THEN
         RAISE EXCEPTION 'model % cannot be explained: it was compiled without ml_generated.%', p_version, v_function
-            USING ERRCODE = 'undefined_function', HINT = 'Fit it anew: models compiled now come with their explanation.';
+            USING ERRCODE = 'undefined_function', HINT = 'Neural networks and mixed votes have none; any other model gets one when it is fitted anew.';
     END IF;
     SELECT model.feature_names, model.classes INTO feature_names, v_classes
     FROM public.ml_models AS model WHERE model.version = p_version;

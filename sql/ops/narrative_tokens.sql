@@ -25,6 +25,8 @@ BEGIN
             v_text, '[\u2022\u26a1\u2705\u2714\U0001f3af\U0001f440\U0001f4c8-\U0001f4ca\U0001f514\U0001f525'
             || '\U0001f56f\U0001f680\U0001f6a8]', ' ', 'g');
     END IF;
+    -- A line is a statement of its own.
+    v_text := regexp_replace(v_text, '[\r\n]+', ' ; ', 'g');
     -- Names from programs: bullish_engulfing, BullishEngulfing; 150USD, 80pct.
     v_text := regexp_replace(translate(v_text, '_', ' '), '([a-z])([A-Z])', '\1 \2', 'g');
     v_text := regexp_replace(v_text, '(\d)(usdt|usdc|usd|eur|gbp|jpy|chf|percent|pct)\M', '\1 \2', 'gi');

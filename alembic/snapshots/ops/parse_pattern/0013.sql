@@ -164,7 +164,7 @@ BEGIN
                 IF v_words[v_end + 1] IN ('is', 'are') AND v_words[v_end + 2] IN ('a', 'an') THEN
                     v_doubts := v_doubts || array_to_string(v_tokens[v_at : v_end + 2], ' ');
                 END IF;
-                v_matched := jsonb_set(v_matched, '{pattern_type}', to_jsonb(array_to_string(v_names, ', ')));
+                v_matched := jsonb_set(v_matched, '{pattern_type}', to_jsonb(array_to_string(v_names[:5], ', ')));
             ELSE
                 v_key := 'direction';
                 v_kind := v_values[v_at];
@@ -191,7 +191,7 @@ BEGIN
                 v_pending_at := v_at;
             END IF;
         ELSIF v_role = 'at' THEN
-            IF v_pending IS NULL THEN
+            IF v_pending IS NULL OR NOT v_strong THEN
                 v_pending := CASE WHEN v_last_indicator = v_at - 1 AND v_at > 1 THEN 'unclear' ELSE 'price' END;
                 v_strong := false;
                 v_pending_at := v_at;
@@ -273,7 +273,7 @@ BEGIN
             ELSIF v_pending IN ('indicator', 'average') AND v_tokens[v_at - 1] = '(' AND v_tokens[v_at + 1] = ')' THEN
                 v_end := v_at + 1;
             ELSE
-                v_kind := v_pending;
+                v_kind := CASE WHEN v_pending <> 'confidence' OR v_strong OR v_is_percent THEN v_pending END;
                 -- A label right behind the number that has no number of its own.
                 IF v_roles[v_next] = 'label' AND NOT v_used[v_next] AND (v_pending IS NULL OR NOT v_strong)
                     AND v_values[v_next] NOT IN ('price', 'indicator')
@@ -346,6 +346,7 @@ BEGIN
                 v_end := greatest(v_end, v_at + v_is_percent::integer);
                 -- 80% confidence 70%: two of them, and not one and something else.
                 v_pending := CASE WHEN v_key = 'confidence' AND v_is_percent THEN 'confidence' END;
+                v_strong := false;
             END IF;
 
         ELSIF v_token ~ '\d' AND v_token !~ '^[[:alpha:]$^]' THEN
@@ -433,7 +434,7 @@ BEGIN
     v_stated := v_fields ->> 'direction';
     IF v_candidates = '{}' THEN
         v_problems := v_problems || format(
-            'the text names more than one pattern (%s): send one detection per call', array_to_string(v_names, ', '));
+            'the text names more than one pattern (%s): send one detection per call', array_to_string(v_names[:5], ', '));
     ELSIF v_candidates IS NOT NULL THEN
         -- What is said decides between the types of a name; a name with an undecided type needs no direction.
         SELECT
@@ -451,17 +452,17 @@ BEGIN
         IF v_chosen = '{}' THEN
             v_problems := v_problems || format(
                 'the text says %s, and %s is %s: correct one of them',
-                v_stated, array_to_string(v_names, ', '), v_own_direction);
+                v_stated, array_to_string(v_names[:5], ', '), v_own_direction);
         ELSIF cardinality(v_chosen) > 1 THEN
             v_problems := v_problems || format(
                 '"%s" can be %s: say which, for example by bullish or bearish',
-                array_to_string(v_names, ', '), array_to_string(v_chosen, ' or '));
+                array_to_string(v_names[:5], ', '), array_to_string(v_chosen, ' or '));
         ELSE
             v_fields := v_fields || jsonb_build_object(
                 'pattern_type', v_chosen[1],
                 'direction', coalesce(v_stated, CASE WHEN cardinality(v_candidates) = 1 THEN v_own_direction END));
         END IF;
-    ELSIF v_count > 0 THEN
+    ELSIF v_count > 0 OR v_problems = '{}' THEN
         v_problems := v_problems
             || 'no pattern of ml.pattern_types is named: name one, or add its words to ml.narrative_phrases'::text;
     END IF;

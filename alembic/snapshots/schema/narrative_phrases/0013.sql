@@ -55,14 +55,7 @@ UNION ALL
 -- An engulfing is bullish or bearish: its direction must be said.
 SELECT regexp_replace(replace(t.pattern_type, '_', ' '), '^(bullish|bearish|bull|bear) ', ''), 'pattern', t.pattern_type
 FROM ml.pattern_types AS t
-WHERE t.pattern_type ~ '^(bullish|bearish|bull|bear)_'
-UNION ALL
--- A chart pattern is complete when the price leaves it.
-SELECT replace(t.pattern_type, '_', ' ') || way.name, 'pattern', t.pattern_type
-FROM ml.pattern_types AS t
-JOIN (VALUES ('bullish', ' breakout'), ('bearish', ' breakdown')) AS way (direction, name)
-    ON way.direction = t.direction
-WHERE t.talib_function IS NULL AND t.bars = 5;
+WHERE t.pattern_type ~ '^(bullish|bearish|bull|bear)_';
 
 INSERT INTO ml.narrative_phrases (phrase, role, pattern_type)
 SELECT DISTINCT synonym.phrase, 'pattern', t.pattern_type
@@ -138,6 +131,15 @@ FROM (VALUES
 JOIN ml.pattern_types AS t ON t.pattern_type = given.pattern_type
 CROSS JOIN LATERAL regexp_split_to_table(given.phrases, ';\s*') AS synonym (phrase)
 ON CONFLICT ON CONSTRAINT narrative_phrases_words_key DO NOTHING;
+
+-- A chart pattern is complete when the price leaves it: one detection, and not a breakout beside it.
+INSERT INTO ml.narrative_phrases (phrase, role, pattern_type)
+SELECT min(p.phrase) || CASE min(t.direction) WHEN 'bullish' THEN ' breakout' ELSE ' breakdown' END, 'pattern',
+    min(t.pattern_type)
+FROM ml.narrative_phrases AS p
+JOIN ml.pattern_types AS t ON t.pattern_type = p.pattern_type AND t.talib_function IS NULL AND t.bars = 5
+GROUP BY p.words
+HAVING count(*) = 1 AND min(t.direction) IS NOT NULL;
 
 -- Every other word; may is a month beside a number and a doubt elsewhere.
 INSERT INTO ml.narrative_phrases (phrase, role, value)

@@ -370,7 +370,7 @@ BEGIN
                 AND v_words[v_at - 2] IN ('symbol', 'ticker', 'stock', 'pair', 'asset', 'nasdaq', 'nyse')
                 OR v_at = 1 AND v_tokens[2] = ':'
                 OR v_has_lower_case AND (
-                    v_at = 1 OR v_tokens[v_at - 1] = '(' AND v_tokens[v_at + 1] = ')'
+                    v_at = 1 OR v_tokens[v_at - 1] IN ('(', '[') AND v_tokens[v_at + 1] IN (')', ']', ',')
                     OR v_roles[v_at + 1] IN ('pattern', 'direction', 'timeframe')
                     OR v_tokens[v_at + 1] ~ '^\d{1,4}[mhdwMHDW]'
                 )
@@ -434,7 +434,8 @@ BEGIN
     v_stated := v_fields ->> 'direction';
     IF v_candidates = '{}' THEN
         v_problems := v_problems || format(
-            'the text names more than one pattern (%s): send one detection per call', array_to_string(v_names[:5], ', '));
+            'the text names more than one pattern (%s): send one detection per call',
+            array_to_string(v_names[:5], ', '));
     ELSIF v_candidates IS NOT NULL THEN
         -- What is said decides between the types of a name; a name with an undecided type needs no direction.
         SELECT

@@ -162,7 +162,8 @@ FROM (VALUES
         stopped out, broken, broke, busted, faded, fades, fading, disappeared, vanished, gone, lost, expired,
         closed out, withdrawn, retracted, removed, deleted, hardly, barely, scarcely, rarely, seldom, unseen,
         undetected, unlike, unconfirmed, dead, undone, stale, revoked, reset, nullified, nah, forget, hoax,
-        unsuccessful, doubt, misread, misidentified, rule out, rules out, trap'),
+        unsuccessful, doubt, misread, misidentified, rule out, rules out, trap, is off, is over, is out,
+        called off'),
     ('doubt', NULL,
         'if, would, could, might, should, can, unless, until, till, when, whenever, once, whether, maybe, perhaps,
         possible, possibly, possibility, potential, potentially, probable, probably, likely, unlikely,
@@ -269,8 +270,8 @@ FROM (VALUES
         friday, saturday, sunday, utc, gmt, est, et, pm, london, new york, asia, session high, session low,
         year, years, took, taken, place, hold, holding, holds, held, continuing, continues, leading, leads,
         lead, based, according, per, via, using, system, scanner, bot, model, algo, algorithm, service,
-        engine, rule, rules, ., !, ;, |, ), ], {, }, /, +, last, it''s, here''s, there''s, that''s, i''m,
-        we''re, we''ve, i''ve, spiking')
+        engine, rule, rules, ., !, ;, |, ), ], {, }, /, +, w, confidence high, last, it''s, here''s, there''s,
+        that''s, i''m, we''re, we''ve, i''ve, spiking')
 ) AS given (role, value, phrases)
 CROSS JOIN LATERAL (
     SELECT DISTINCT ON (ml.narrative_words(ml.narrative_tokens(p.phrase))) p.phrase

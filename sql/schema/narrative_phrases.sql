@@ -134,7 +134,7 @@ ON CONFLICT ON CONSTRAINT narrative_phrases_words_key DO NOTHING;
 
 -- A chart pattern is complete when the price leaves it: one detection, and not a breakout beside it.
 INSERT INTO ml.narrative_phrases (phrase, role, pattern_type)
-SELECT min(p.phrase) || CASE min(t.direction) WHEN 'bullish' THEN ' breakout' ELSE ' breakdown' END, 'pattern',
+SELECT min(p.phrase) || CASE WHEN min(t.direction) = 'bullish' THEN ' breakout' ELSE ' breakdown' END, 'pattern',
     min(t.pattern_type)
 FROM ml.narrative_phrases AS p
 JOIN ml.pattern_types AS t ON t.pattern_type = p.pattern_type AND t.talib_function IS NULL AND t.bars = 5

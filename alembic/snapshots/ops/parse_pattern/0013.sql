@@ -67,17 +67,17 @@ DECLARE
     v_period interval;
     v_candidates text[];
     v_chosen text[];
-    v_names text[] := '{}';
+    v_names text[] := '{}'::text[];
     v_stated text;
     v_own_direction text;
-    v_unknown text[] := '{}';
-    v_unexplained text[] := '{}';
-    v_denials text[] := '{}';
-    v_doubts text[] := '{}';
-    v_other_times text[] := '{}';
-    v_fields jsonb := '{}';
-    v_matched jsonb := '{}';
-    v_problems text[] := '{}';
+    v_unknown text[] := '{}'::text[];
+    v_unexplained text[] := '{}'::text[];
+    v_denials text[] := '{}'::text[];
+    v_doubts text[] := '{}'::text[];
+    v_other_times text[] := '{}'::text[];
+    v_fields jsonb := '{}'::jsonb;
+    v_matched jsonb := '{}'::jsonb;
+    v_problems text[] := '{}'::text[];
     v_key text;
 BEGIN
     IF p_text IS NULL OR p_text !~ '\S' THEN

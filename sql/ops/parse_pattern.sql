@@ -218,7 +218,8 @@ BEGIN
             v_pending := NULL;
 
         -- 5, 5th, 2024 beside a month; in 2024.
-        ELSIF v_token ~ '^\d{1,2}(st|nd|rd|th)?$' AND v_pending IS NULL AND (
+        ELSIF v_token ~ '^\d{1,2}(st|nd|rd|th)?$' AND v_pending IS NULL
+            AND v_roles[v_at - 1] IS DISTINCT FROM 'currency' AND (
             v_roles[v_at - 1] = 'month' OR v_roles[v_at + 1] = 'month' AND v_words[v_at + 1] <> 'may'
             OR v_roles[v_at + 1] = 'month' AND v_tokens[v_at + 1] = 'May' AND v_tokens[v_at + 2] ~ '^(19|20)\d\d$'
         ) THEN
@@ -252,10 +253,11 @@ BEGIN
             END LOOP;
 
             -- 4-hour chart, 3 days, the last 20 candles, 200-day moving average.
-            IF v_roles[v_next] = 'unit' AND NOT v_is_percent AND NOT v_has_currency
-                AND (v_pending IS NULL OR v_values[v_next] <> 'bar' AND NOT v_strong)
-            THEN
-                IF v_roles[v_next + 1] = 'label' AND v_values[v_next + 1] = 'average' THEN
+            IF v_roles[v_next] = 'unit' AND NOT v_is_percent AND NOT v_has_currency THEN
+                IF v_pending NOT IN ('indicator', 'average') AND (v_strong OR v_values[v_next] = 'bar') THEN
+                    -- A target of 5 days is no price.
+                    v_unexplained := v_unexplained || v_token;
+                ELSIF v_roles[v_next + 1] = 'label' AND v_values[v_next + 1] = 'average' THEN
                     v_used[v_next + 1] := true;
                     v_last_indicator := v_ends[v_next + 1];
                 ELSIF v_values[v_next] <> 'bar' AND v_token ~ '^\d{1,4}$' AND v_tokens[v_next] !~* 's$' THEN
@@ -319,6 +321,7 @@ BEGIN
                     v_unexplained := v_unexplained || v_token;
                 END IF;
                 IF v_key IS NOT NULL THEN
+                    v_kind := NULL;
                     v_number := CASE WHEN length(v_token) <= 40 THEN replace(v_token, ',', '')::numeric END;
                     IF v_key = 'confidence' THEN
                         IF v_number < 0 OR v_number > 100 OR v_number IS NULL THEN
@@ -339,7 +342,7 @@ BEGIN
                             'the %s is %s, and it must be above 0 and below 1e15: check the number',
                             replace(v_key, '_', ' '), left(v_token, 40));
                     END IF;
-                    IF v_problems <> '{}' AND v_kind !~ '^\d' THEN
+                    IF v_kind IS NULL THEN
                         v_key := NULL;
                     END IF;
                 END IF;

@@ -270,7 +270,9 @@ FROM (VALUES
         friday, saturday, sunday, utc, gmt, est, et, pm, london, new york, asia, session high, session low,
         year, years, took, taken, place, hold, holding, holds, held, continuing, continues, leading, leads,
         lead, based, according, per, via, using, system, scanner, bot, model, algo, algorithm, service,
-        engine, rule, rules, ., !, ;, |, ), ], {, }, /, +, w, confidence high, last, it''s, here''s, there''s,
+        engine, rule, rules, ., !, ;, |, ), ], {, }, /, +, w, confidence high,
+        long wick, long tail, long shadow, bullish trend, bearish trend, bullish momentum, bearish momentum,
+        at the top, at the bottom, last, it''s, here''s, there''s,
         that''s, i''m, we''re, we''ve, i''ve, spiking')
 ) AS given (role, value, phrases)
 CROSS JOIN LATERAL (

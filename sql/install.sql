@@ -166,13 +166,6 @@
 \ir ops/parse_pattern.sql
 \ir ops/ingest_pattern.sql
 
--- Events from the sentences of detectors
-\ir ops/narrative_tokens.sql
-\ir ops/narrative_words.sql
-\ir schema/narrative_phrases.sql
-\ir ops/parse_pattern.sql
-\ir ops/ingest_pattern.sql
-
 -- Watching it
 \ir monitoring/ml_health.sql
 \ir monitoring/ml_pattern_confidence.sql

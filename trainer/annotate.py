@@ -163,10 +163,6 @@ def _read_key(console: Console) -> str:
             console.print(f"[red]{answer!a} is none of the keys[/]")
 
 
-def _confidence(value: float | None) -> str:
-    return "none" if value is None else f"{value:.2f}"
-
-
 def _show(console: Console, connection: psycopg.Connection[Any], event_id: UUID, place: str) -> dict[str, Any] | None:
     """Print one event with its chart; return it, or None when it has gone."""
     cursor = connection.cursor(row_factory=dict_row)
@@ -193,12 +189,12 @@ def _show(console: Console, connection: psycopg.Connection[Any], event_id: UUID,
         f"[bold]{place}  {event['symbol']} {event['timeframe']}  {event['pattern_type']}[/]  "
         f"{event['direction'] or 'no direction'}"
     )
-    console.print(
-        f"detected {event['detected_at'].astimezone(UTC):%Y-%m-%d %H:%M} UTC   rule {_confidence(event['rule_confidence'])}   "
-        f"ML {_confidence(event['ml_confidence'])}   blended {_confidence(event['blended_confidence'])}   {event_id}",
-        style="dim",
-        soft_wrap=True,
+    confidences = "   ".join(
+        f"{name} {'none' if event[column] is None else format(event[column], '.2f')}"
+        for name, column in (("rule", "rule_confidence"), ("ML", "ml_confidence"), ("blended", "blended_confidence"))
     )
+    detected_at = f"{event['detected_at'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    console.print(f"detected {detected_at}   {confidences}   {event_id}", style="dim", soft_wrap=True)
     plain = not (console.encoding or "").lower().startswith("utf")
     height = min(24, max(10, console.height - 9))
     detected = sum(bar.ts <= event["bar_ts"] for bar in bars) - 1
@@ -225,7 +221,7 @@ def annotate(
     events: Sequence[UUID],
     *,
     console: Console,
-    reason: str,
+    reason: str | None = None,
     analyst: str | None = None,
     read_key: Callable[[Console], str] = _read_key,
 ) -> Session:
@@ -235,7 +231,7 @@ def annotate(
         connection: in autocommit mode.
         events: ids, in the order to show them in.
         console: where to show them.
-        reason: what is stored as the reason of each label.
+        reason: what is stored as the reason of each label; None says where it was judged.
         analyst: who judges; None is the database user.
         read_key: returns one of ``KEYS``.
 
@@ -275,19 +271,24 @@ def _record(
     console: Console,
     event_id: UUID,
     key: str,
-    reason: str,
+    reason: str | None,
     analyst: str | None,
 ) -> int:
     """Record one answer; return how many events to go on by."""
-    values = {"id": event_id, "reason": reason, "analyst": analyst}
+    values = {"id": event_id, "analyst": analyst}
     try:
         if key == "d":
-            row = connection.execute(statement("withdraw_label"), values).fetchone()
+            row = connection.execute(
+                statement("withdraw_label"), {**values, "reason": reason or "taken back on the chart"}
+            ).fetchone()
             assert row is not None  # noqa: S101 (a function call returns one row)
             session.withdrawn += 1
             console.print(f"withdrawn: {row[0]['withdrawn']}")
             return 0
-        row = connection.execute(statement("set_label"), {**values, "outcome": OUTCOMES[key]}).fetchone()
+        row = connection.execute(
+            statement("set_label"),
+            {**values, "outcome": OUTCOMES[key], "reason": reason or "judged on the chart"},
+        ).fetchone()
     except (InvalidParameterValue, NoDataFound, ObjectNotInPrerequisiteState) as error:
         console.print(f"[red]{sentence_of(error)}[/]")
         return 0 if key == "d" else 1
@@ -325,8 +326,9 @@ def command(
         typer.Option("--analyst", metavar="NAME", help="Who judges; default: the name you are logged in by."),
     ] = None,
     reason: Annotated[
-        str, typer.Option("--reason", help="What is stored as the reason of each label.")
-    ] = "judged on the chart",
+        str | None,
+        typer.Option("--reason", help="What is stored as the reason; default: that it was judged on the chart."),
+    ] = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -336,7 +338,7 @@ def command(
     A label of yours wins over it, until it is withdrawn. Each is stored at once: leave at any time. Without
     a terminal, answers are read from standard input, one a line.
     """
-    if not reason.strip():
+    if reason is not None and not reason.strip():
         raise UserError("The reason is empty: say why in a few words.")
     console = Console(stderr=True, highlight=False) if as_json else output()
     with connect(resolve_url(database_url), autocommit=True) as connection:

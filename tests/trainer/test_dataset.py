@@ -198,6 +198,102 @@ def test_batches_cover_every_event_once(
     assert left == (report.pending,)
 
 
+def test_labels_stand_side_by_side(labelled: psycopg.Connection[Any]) -> None:
+    default = load_dataset(labelled)
+    shown = "SELECT id, outcome_label, label_source FROM public.pattern_events ORDER BY id"
+    before = labelled.execute(shown).fetchall()
+    hashes = {default.sha256()}
+    for label in ("D1", "HIT", "RX"):
+        report = label_outcomes(labelled, label=label)
+        dataset = load_dataset(labelled, label=label)
+        assert len(dataset) == report.labelled > 200
+        assert dataset.class_counts() == {"win": report.win, "loss": report.loss, "timeout": report.timeout}
+        assert dataset.definition is not None
+        assert dataset.describe()["label_definition"] == dataset.definition
+        hashes.add(dataset.sha256())
+        # Marks belong to the label that an event shows.
+        assert mark_training_events(labelled, dataset, ["train"] * len(dataset)) == 0
+    assert len(hashes) == 4
+    assert load_dataset(labelled).sha256() == default.sha256()
+    assert labelled.execute(shown).fetchall() == before
+    with pytest.raises(UserError, match="there is no label definition D7: take one of D1, HIT, RX, TB2"):
+        label_outcomes(labelled, label="D7")
+
+
+def test_an_analysts_label_wins_in_the_default_set_alone(labelled: psycopg.Connection[Any]) -> None:
+    label_outcomes(labelled, label="D1")
+    default, other = load_dataset(labelled), load_dataset(labelled, label="D1")
+    chosen = default.events.iloc[50]
+    outcome = "win" if chosen["outcome_label"] != "win" else "loss"
+    labelled.execute("SELECT ml.set_label(%s, %s, 'seen on the chart')", [chosen["id"], outcome])
+    judged = load_dataset(labelled)
+    assert list(judged.events["id"]) == list(default.events["id"])
+    assert judged.events.iloc[50]["outcome_label"] == outcome
+    assert judged.events.iloc[50]["outcome_at"] == chosen["outcome_at"]
+    assert judged.events.drop(index=50).equals(default.events.drop(index=50))
+    assert judged.sha256() != default.sha256()
+    assert load_dataset(labelled, label="D1").sha256() == other.sha256()
+    assert mark_training_events(labelled, judged, ["train"] * len(judged)) == len(judged)
+    labelled.execute("SELECT ml.withdraw_label(%s, 'was wrong')", [chosen["id"]])
+    assert load_dataset(labelled).sha256() == default.sha256()
+
+
+def test_live_backfilled_and_training_features_are_equal_bit_for_bit(labelled: psycopg.Connection[Any]) -> None:
+    """One definition, three ways: stored by an INSERT, stored by a backfill, computed for an event that has none."""
+    events = labelled.execute(
+        "SELECT id, symbol, timeframe, pattern_type, detected_at, rule_confidence FROM public.pattern_events"
+        " WHERE outcome_label IS NOT NULL ORDER BY id"
+    ).fetchall()
+    computed = load_dataset(labelled)
+    exact = (
+        "SELECT e.id, array_send(ml.feature_array(jsonb_populate_record(NULL::ml.feature_vector, e.ml_features)))"
+        " FROM public.pattern_events AS e WHERE e.model_version IS NOT NULL ORDER BY e.id"
+    )
+
+    def insert() -> None:
+        labelled.execute("DELETE FROM public.pattern_events")
+        with labelled.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO public.pattern_events (id, symbol, timeframe, pattern_type, detected_at, rule_confidence)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                events,
+            )
+
+    insert()
+    labelled.execute("SELECT ml.enable()")
+    assert labelled.execute("SELECT ml.backfill() ->> 'scored'").fetchone() == (str(len(events)),)
+    backfilled = labelled.execute(exact).fetchall()
+    insert()
+    live = labelled.execute(exact).fetchall()
+    assert len(events) > 200
+    assert [row[0] for row in live] == [row[0] for row in events]
+    assert live == backfilled
+    logged = labelled.execute(
+        "SELECT event_id, count(*), count(DISTINCT source), count(DISTINCT array_send(features)),"
+        " count(DISTINCT feature_hash) FROM public.ml_predictions WHERE model_version IS NOT NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    assert logged == [(row[0], 2, 2, 1, 1) for row in events]
+    label_outcomes(labelled)
+    stored = load_dataset(labelled)
+    assert list(stored.events["id"]) == list(computed.events["id"])
+    assert stored.features.tobytes() == computed.features.tobytes()
+    by_id = dict(live)
+    for event, features in zip(stored.events["id"], stored.features, strict=True):
+        sent = np.array([np.nan if v is None else v for v in features], dtype=">f8")
+        assert _values_of(by_id[event]) == sent.tobytes()
+
+
+def _values_of(sent: bytes) -> bytes:
+    """Take the values out of the binary form of a float8[] (20 bytes of header; NULL as length -1)."""
+    values, position = [], 20
+    while position < len(sent):
+        length = int.from_bytes(sent[position : position + 4], "big", signed=True)
+        position += 4
+        values.append(np.array(np.nan, dtype=">f8").tobytes() if length < 0 else sent[position : position + 8])
+        position += max(0, length)
+    return b"".join(values)
+
+
 def test_a_database_without_tables_is_a_sentence(empty_db: psycopg.Connection[Any]) -> None:
     with pytest.raises(UserError, match="alembic upgrade head"):
         load_dataset(empty_db)

@@ -47,6 +47,7 @@ QUERIES = {
     "phrases": "SELECT p.phrase, p.role, p.pattern_type, p.value, p.words FROM ml.narrative_phrases AS p ORDER BY 1, 2, 3",
     "catalogue": "SELECT f::text FROM public.ml_features AS f ORDER BY 1",
     "timeframes": "SELECT t::text FROM public.ml_timeframes AS t ORDER BY 1",
+    "label definitions": "SELECT to_jsonb(d) - 'created_at' - 'created_by' FROM public.ml_label_definitions AS d ORDER BY name",
     "settings": "SELECT s::text FROM public.ml_settings AS s",
     "models": "SELECT version, artefact_sha256, md5(card::text) FROM public.ml_models ORDER BY 1",
     "aliases": "SELECT a::text FROM public.ml_aliases AS a ORDER BY 1",

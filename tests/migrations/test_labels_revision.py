@@ -67,7 +67,22 @@ def test_events_of_an_adopted_table_are_labelled_beside_their_own_labels(empty_d
     )
     upgrade()
     add_bars(empty_db)
-    assert value(empty_db, "SELECT ml.label_outcomes() ->> 'labelled'") == "1"
+    empty_db.execute(
+        "INSERT INTO pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence)"
+        " SELECT symbol, timeframe, pattern_type, detected_at, rule_confidence FROM pattern_events"
+    )
+    warned: list[str] = []
+    empty_db.add_notice_handler(lambda notice: warned.append(notice.message_primary or ""))
+    # The user's own words for outcomes refuse ours: those stay beside.
+    assert value(empty_db, "SELECT ml.label_outcomes() ->> 'labelled'") == "2"
+    assert len(warned) == 1
+    assert warned[0].startswith("the label columns of pattern_events stay as they are: new row")
+    free = value(empty_db, "SELECT id FROM pattern_events WHERE outcome_label IS NULL")
+    said = value(empty_db, "SELECT ml.set_label(%s, 'win', 'seen')", free)
+    assert (said["outcome_label"], said["in_event"]) == ("win", False)
+    assert value(empty_db, "SELECT count(*) FROM ml.training_dataset()") == 2
+    assert one(empty_db, "SELECT label_source FROM pattern_events WHERE id = %s", free) == {"label_source": None}
+    empty_db.execute("DELETE FROM pattern_events WHERE id = %s", [free])
     event = one(empty_db, "SELECT * FROM pattern_events")
     assert (event["outcome_label"], event["label_source"], event["outcome_at"]) == ("hit", None, None)
     empty_db.execute("SELECT ml.set_label(%s, 'timeout', 'seen')", [event["id"]])

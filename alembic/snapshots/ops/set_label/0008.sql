@@ -5,8 +5,8 @@
 --
 -- p_outcome_at is when the outcome was known, which keeps it out of training on anything earlier. Not given: that of
 -- the automatic label, else the end of TB2's bars, which must be over. Profit and drawdown that are not given are
--- those of the automatic label if it has the same outcome. Label columns that hold a label which neither we nor an
--- analyst wrote here stay as they are (in_event is false then); the label is recorded and trained on all the same.
+-- those of the automatic label if it has the same outcome. Label columns that hold a label of the user's own, or whose
+-- CHECK refuses ours, stay as they are (in_event is false then); the label is recorded and trained on all the same.
 
 CREATE OR REPLACE FUNCTION ml.set_label(
     p_event_id uuid,
@@ -112,15 +112,20 @@ BEGIN
     RETURNING * INTO v_label;
 
     IF v_in_event THEN
-        UPDATE public.pattern_events AS e
-        SET
-            outcome_label = v_label.outcome_label,
-            outcome_at = v_label.outcome_at,
-            realized_pnl = v_label.realized_pnl,
-            max_drawdown = v_label.max_drawdown,
-            label_source = 'analyst',
-            data_quality_score = v_label.data_quality_score
-        WHERE e.id = p_event_id;
+        BEGIN
+            UPDATE public.pattern_events AS e
+            SET
+                outcome_label = v_label.outcome_label,
+                outcome_at = v_label.outcome_at,
+                realized_pnl = v_label.realized_pnl,
+                max_drawdown = v_label.max_drawdown,
+                label_source = 'analyst',
+                data_quality_score = v_label.data_quality_score
+            WHERE e.id = p_event_id;
+        EXCEPTION WHEN check_violation THEN
+            -- The user's own words for outcomes.
+            v_in_event := false;
+        END;
     END IF;
     RETURN jsonb_build_object(
         'event_id', p_event_id,

@@ -35,6 +35,7 @@ def test_automatic_labels_are_taken_over_and_others_are_left(empty_db, upgrade, 
     labelled = taken[0]["event_id"]
     empty_db.execute("SELECT ml.set_label(%s, 'loss', 'seen')", [labelled])
     shown = rows(empty_db, LABELS)
+    downgrade("0008")
     with pytest.raises(SystemExit, match="history of labels"):
         downgrade("0007", drop_data=False)
     downgrade("0007")

@@ -332,9 +332,9 @@ def command(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Label events by hand: shows the bars around each, newest first, and records win, loss or timeout.
+    """Label events by hand, on a chart of the bars around them.
 
-    Only events whose outcome can be known are shown; the automatic label stays hidden until you have judged.
+    Newest first, only events whose outcome can be known; the automatic label stays hidden until you have judged.
     A label of yours wins over it, until it is withdrawn. Each is stored at once: leave at any time. Without
     a terminal, answers are read from standard input, one a line.
     """

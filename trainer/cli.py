@@ -56,7 +56,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV files."),
     Verb("harvest", "trainer.harvest:harvest_command", "Detect candlestick patterns in the loaded bars with TA-Lib."),
     Verb("label", "trainer.label:label_command", "Label events by what the market did next."),
-    Verb("annotate", "trainer.annotate:command", "Label events by hand, on a chart in the terminal."),
+    Verb("annotate", "trainer.annotate:command", "Label events by hand, on a chart of the bars around them."),
     Verb(
         "fit",
         "trainer.fit:fit_command",

@@ -281,6 +281,20 @@ def test_labels_of_the_users_own_stay_in_their_columns(db: psycopg.Connection[An
         assert columns(db, adopted) == before
 
 
+def test_who_disagrees_with_an_early_outcome_knew_at_the_end_of_the_window(
+    db: psycopg.Connection[Any], calm: pd.DataFrame, detected: Any
+) -> None:
+    set_bar(db, calm["ts"][112], low=90)
+    at = (calm["ts"][112] + DAY).to_pydatetime()
+    assert label(db, p_at=at)["loss"] == 1
+    assert set_label(db, detected, "loss", p_at=at)["outcome_at"].startswith(at.date().isoformat())
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="2 of its 10 bars have ended"):
+        set_label(db, detected, "win", p_at=at)
+    set_label(db, detected, "win")
+    assert columns(db, detected)["outcome_at"] == calm["ts"][120] + DAY
+    assert standing(db, "analyst")[detected]["bars_to_outcome"] is None
+
+
 def test_no_label_before_the_window_is_complete(db: psycopg.Connection[Any], calm: pd.DataFrame) -> None:
     early = insert_event(db, calm["ts"][110].to_pydatetime())
     at = (calm["ts"][113] + DAY).to_pydatetime()

@@ -4,9 +4,10 @@
 -- Writes: pattern_labels; pattern_events (label columns only: scores stay what was acted on).
 --
 -- p_outcome_at is when the outcome was known, which keeps it out of training on anything earlier. Not given: that of
--- the automatic label, else the end of TB2's bars, which must be over. Profit and drawdown that are not given are
--- those of the automatic label if it has the same outcome. Label columns that hold a label of the user's own, or whose
--- CHECK refuses ours, stay as they are (in_event is false then); the label is recorded and trained on all the same.
+-- the automatic label if it has the same outcome, else the end of the bars of the automatic definition, which must be
+-- over. Profit and drawdown that are not given are those of the automatic label if it has the same outcome. Label
+-- columns that hold a label of the user's own, or whose CHECK refuses ours, stay as they are (in_event is false then);
+-- the label is recorded and trained on all the same.
 
 CREATE OR REPLACE FUNCTION ml.set_label(
     p_event_id uuid,
@@ -71,9 +72,10 @@ BEGIN
         ELSE v_event.label_source IN (SELECT d.name FROM public.ml_label_definitions AS d WHERE d.fills_event)
     END;
 
-    v_label.outcome_at := coalesce(p_outcome_at, v_automatic.outcome_at);
+    v_label.outcome_at := coalesce(
+        p_outcome_at, CASE WHEN v_automatic.outcome_label = v_outcome THEN v_automatic.outcome_at END);
     IF v_label.outcome_at IS NULL THEN
-        SELECT w.* INTO v_window FROM ml.label_window(p_event_id, 'TB2', p_at) AS w;
+        SELECT w.* INTO v_window FROM ml.label_window(p_event_id, coalesce(v_automatic.definition, 'TB2'), p_at) AS w;
         v_label.outcome_at := v_window.window_ends_at;
         IF v_label.outcome_at IS NULL THEN
             RAISE EXCEPTION 'the outcome of event % is not known yet: % of its % bars have ended', p_event_id,

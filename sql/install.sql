@@ -140,6 +140,9 @@
 \ir ops/create_prediction_partitions.sql
 
 -- Recalibrating it: calibrators and blend weights from the outcomes of logged predictions
+\ir ops/square.sql
+\ir ops/log_loss.sql
+\ir ops/clustered_mean.sql
 \ir ops/fitted_calibrator.sql
 \ir ops/fit_isotonic.sql
 \ir ops/fit_sigmoid.sql
@@ -149,8 +152,6 @@
 \ir ops/calibrated_by.sql
 \ir ops/walk_forward_starts.sql
 \ir ops/predict_walk_forward.sql
-\ir ops/clustered_mean.sql
-\ir ops/log_loss.sql
 \ir ops/compare_calibration.sql
 \ir ops/resampled_spans.sql
 \ir ops/measure_calibration.sql

@@ -68,6 +68,11 @@ VERBS: tuple[Verb, ...] = (
     Verb("deploy", "trainer.deploy:command", "Install a verified model in the database."),
     Verb("promote", "trainer.promote:promote_command", "Make a deployed model the champion."),
     Verb("rollback", "trainer.promote:rollback_command", "Make the previous champion live again."),
+    Verb(
+        "recalibrate",
+        "trainer.recalibrate:command",
+        "Fit a new calibrator to the outcomes of logged predictions.",
+    ),
     Verb("status", "trainer.status:command", "Say what is live and how it does."),
     Verb("backfill", "trainer.backfill:command", "Score the events that have no score yet."),
     Verb("release", "trainer.release:command", "Release a fitted model into generated/ with its revision."),

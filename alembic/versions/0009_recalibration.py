@@ -13,6 +13,9 @@ branch_labels = None
 depends_on = None
 
 ADDED = (
+    "ops/square",
+    "ops/log_loss",
+    "ops/clustered_mean",
     "ops/fitted_calibrator",
     "ops/fit_isotonic",
     "ops/fit_sigmoid",
@@ -22,8 +25,6 @@ ADDED = (
     "ops/calibrated_by",
     "ops/walk_forward_starts",
     "ops/predict_walk_forward",
-    "ops/clustered_mean",
-    "ops/log_loss",
     "ops/compare_calibration",
     "ops/resampled_spans",
     "ops/measure_calibration",

@@ -21,7 +21,8 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET jit = off
 AS $function$
-    WITH scored AS (
+    -- Each step once: right after a bulk load the planner would repeat some for every row.
+    WITH scored AS MATERIALIZED (
         SELECT DISTINCT ON (p.event_id) p.event_id, p.ml_confidence_raw, p.rule_confidence
         FROM public.ml_predictions AS p
         WHERE p.model_version = p_version
@@ -32,7 +33,7 @@ AS $function$
         ORDER BY p.event_id, p.predicted_at, p.id
     ),
 
-    judged AS (
+    judged AS MATERIALIZED (
         SELECT
             e.id,
             e.symbol,
@@ -57,7 +58,7 @@ AS $function$
             AND (p_until IS NULL OR e.detected_at < p_until)
     ),
 
-    label_window AS (
+    label_window AS MATERIALIZED (
         SELECT j.timeframe, percentile_disc(0.99) WITHIN GROUP (ORDER BY j.outcome_at - j.detected_at) AS length
         FROM judged AS j WHERE j.left_out IS NULL GROUP BY j.timeframe
     ),
@@ -66,7 +67,7 @@ AS $function$
         SELECT
             j.*,
             greatest(j.outcome_at, j.detected_at + w.length) AS known_at,
-            CASE WHEN min(j.bar_period) FILTER (WHERE j.left_out IS NULL) OVER () < '1 day' THEN 'week' ELSE 'month' END
+            CASE WHEN max(j.bar_period) FILTER (WHERE j.left_out IS NULL) OVER () < '1 day' THEN 'week' ELSE 'month' END
                 AS span
         FROM judged AS j
         LEFT JOIN label_window AS w ON w.timeframe = j.timeframe

@@ -6,7 +6,8 @@
 -- p_before holds the probabilities to beat, in row order, NULL where nothing is judged. A calibrator must have a lower
 -- log loss by more than p_errors standard errors of the paired difference and no higher Brier score, and replaces a
 -- simpler one only if its log loss is lower by more than one standard error again. One that does not rise would turn
--- the model's ranking around, or throw it away, and is never chosen. p_force: the lowest log loss, better or not.
+-- the model's ranking around, or throw it away, and is never chosen. At least p_least wins and p_least others must
+-- be judged. p_force: the lowest log loss, better or not.
 
 CREATE OR REPLACE FUNCTION ml.choose_calibrator(
     p_rows ml.calibration_row[],
@@ -14,6 +15,7 @@ CREATE OR REPLACE FUNCTION ml.choose_calibrator(
     p_starts timestamptz[],
     p_method text,
     p_errors double precision,
+    p_least integer,
     p_force boolean,
     OUT fitted ml.fitted_calibrator,
     OUT after double precision[],
@@ -35,14 +37,14 @@ DECLARE
     v_over record;
     v_tried_fit ml.fitted_calibrator;
     v_passed boolean;
-    v_highest double precision := '-infinity';
+    v_highest double precision := '-infinity'::float8;
 BEGIN
     SELECT array_agg(g.raw ORDER BY g.place), array_agg(g.is_win ORDER BY g.place), array_agg(g.span ORDER BY g.place)
     INTO v_raw, v_is_win, v_spans
     FROM unnest(p_rows) WITH ORDINALITY
         AS g (event_id, symbol, timeframe, detected_at, known_at, span, raw, rule_confidence, is_win, left_out, place);
     after := p_before;
-    candidates := '[]';
+    candidates := '[]'::jsonb;
     FOREACH v_method IN ARRAY ARRAY['identity', 'sigmoid', 'isotonic'] LOOP
         CONTINUE WHEN v_method <> p_method;
         v_tried := ml.predict_walk_forward(v_method, p_rows, p_starts, c_least_to_fit);
@@ -53,7 +55,7 @@ BEGIN
             WHEN 'sigmoid' THEN v_tried_fit.a < 0
             WHEN 'isotonic' THEN v_tried_fit.knots_y[1] < v_tried_fit.knots_y[cardinality(v_tried_fit.knots_y)]
             ELSE true
-        END AND CASE
+        END AND least(v_gain.wins, v_gain.rows - v_gain.wins) >= p_least AND CASE
             WHEN p_force THEN v_gain.log_loss_gain > v_highest
             ELSE v_gain.log_loss_gain > p_errors * v_gain.standard_error
                 AND v_gain.brier_gain >= 0

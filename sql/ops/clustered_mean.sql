@@ -1,5 +1,5 @@
 -- Mean of values and its standard error, values of one span being free to move together; NULL values are left out.
--- Called by: ml.compare_calibration, ml.area_under_roc, ml.tune_blend_weights. Calls: nothing.
+-- Called by: ml.compare_calibration, ml.area_under_roc, ml.tune_blend_weights. Calls: ml.square.
 -- Reads: nothing. Writes: nothing.
 
 -- Ratio estimator over k spans: sqrt(k / (k - 1) * sum((S - mean * n)^2)) / N; infinite for fewer than two spans.
@@ -26,7 +26,7 @@ AS $function$
     SELECT
         w.mean,
         CASE WHEN w.spans < 2 THEN 'Infinity'::float8 ELSE (
-            SELECT sqrt(w.spans / (w.spans - 1) * sum((s.total - w.mean * s.members) ^ 2)) / w.members FROM span AS s
+            SELECT sqrt(w.spans / (w.spans - 1) * sum(ml.square(s.total - w.mean * s.members))) / w.members FROM span AS s
         ) END
     FROM whole AS w
 $function$;

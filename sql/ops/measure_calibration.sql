@@ -1,12 +1,13 @@
 -- Expected calibration error over ten bins of equal width, Brier score and log loss, with 95 % intervals.
--- Called by: ml.recalibrate. Calls: ml.log_loss, ml.resampled_spans. Reads: nothing. Writes: nothing.
+-- Called by: ml.choose_calibrator, ml.recalibrate. Calls: ml.log_loss, ml.square, ml.resampled_spans.
+-- Reads: nothing. Writes: nothing.
 
 -- Intervals are the 2.5 % and 97.5 % quantiles of a bootstrap over spans; null when there is one span only.
 CREATE OR REPLACE FUNCTION ml.measure_calibration(
     p_probability double precision[],
     p_is_win boolean[],
     p_spans date[],
-    p_resamples integer DEFAULT 400
+    p_resamples integer DEFAULT 200
 )
 RETURNS jsonb
 LANGUAGE sql
@@ -21,7 +22,7 @@ AS $function$
             count(*)::float8 AS members,
             count(*) FILTER (WHERE given.is_win) AS wins,
             sum(given.probability - given.is_win::integer) AS gap,
-            sum((given.probability - given.is_win::integer) ^ 2) AS brier,
+            sum(ml.square(given.probability - given.is_win::integer)) AS brier,
             sum(ml.log_loss(given.probability, given.is_win)) AS log_loss
         FROM unnest(p_probability, p_is_win, p_spans) AS given (probability, is_win, span)
         WHERE given.probability IS NOT NULL

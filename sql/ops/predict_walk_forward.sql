@@ -25,7 +25,7 @@ BEGIN
     v_predictions := array_fill(NULL::float8, ARRAY[(
         SELECT count(*)::integer FROM unnest(p_rows) AS given WHERE (given.detected_at < p_starts[1]) IS NOT FALSE)]);
     FOR v_block IN 1 .. coalesce(cardinality(p_starts), 0) LOOP
-        SELECT array_agg(given.raw), array_agg(given.is_win), count(*) FILTER (WHERE given.is_win)
+        SELECT array_agg(given.raw), array_agg(given.is_win), count(*) FILTER (WHERE given.is_win)::integer
         INTO v_raw, v_is_win, v_wins
         FROM unnest(p_rows) AS given
         WHERE given.known_at <= p_starts[v_block];

@@ -8,13 +8,13 @@ IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
-    -- sha256 as the generator: random() has one state per session, and every call must give the same figures.
+    -- A hash as the generator: random() goes on from call to call, and every call must give the same figures.
     SELECT drawn.resample, drawn.span, count(*)
     FROM (
         SELECT
             resample.number AS resample,
             1 + floor(
-                ('x' || substr(encode(sha256(int4send(resample.number) || int4send(draw.number)), 'hex'), 1, 12))::bit(48)::bigint
+                (hashint8extended(draw.number, resample.number) & 281474976710655)
                 / 281474976710656::float8 * p_spans
             )::integer AS span
         FROM generate_series(1, p_resamples) AS resample (number)

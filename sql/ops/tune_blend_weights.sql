@@ -1,10 +1,10 @@
 -- Says which weight of ML in the blend fits the outcomes of logged predictions best, beside the one in use; sets nothing.
 -- Called by: operators. Calls: ml.calibration_rows, ml.calibrated_by, ml.walk_forward_starts, ml.blend_confidence,
---        ml.log_loss, ml.resampled_spans, ml.clustered_mean.
+--        ml.log_loss, ml.square, ml.resampled_spans, ml.clustered_mean.
 -- Reads: ml_settings, ml_aliases, ml_calibrators, ml_models. Writes: nothing.
 --
 -- The blend is that of the logged raw score, by the current calibrator, with the logged rule confidence. Weights go in
--- steps of 0.05. The interval of the best weight is a bootstrap over months (weeks for timeframes below a day). A
+-- steps of 0.05. The interval of the best weight is a bootstrap over months (weeks if all timeframes are below a day). A
 -- change is suggested only if weights chosen on what was known when a block of time began had a lower loss in that
 -- block than the weights in use, by more than one standard error.
 --
@@ -29,7 +29,7 @@ SET timezone = 'UTC'
 SET jit = off
 AS $function$
 DECLARE
-    c_resamples CONSTANT integer := 400;
+    c_resamples CONSTANT integer := 200;
     v_settings public.ml_settings;
     v_version text := p_version;
     v_calibrator text;
@@ -145,7 +145,7 @@ BEGIN
             SELECT
                 blended.blend,
                 ml.log_loss(blended.blend, p.is_win) AS log_loss,
-                (blended.blend - p.is_win::integer) ^ 2 AS brier
+                ml.square(blended.blend - p.is_win::integer) AS brier
             FROM (SELECT ml.blend_confidence(p.ml, p.rule_confidence, grid.weight, 1 - grid.weight) AS blend OFFSET 0) AS blended
         ) AS scored
         GROUP BY p.span, grid.weight
@@ -207,9 +207,9 @@ BEGIN
         ) AS blend
         CROSS JOIN LATERAL (
             SELECT
-                CASE p_loss WHEN 'brier' THEN (blend.current - p.is_win::integer) ^ 2
+                CASE p_loss WHEN 'brier' THEN ml.square(blend.current - p.is_win::integer)
                     ELSE ml.log_loss(blend.current, p.is_win) END AS current,
-                CASE p_loss WHEN 'brier' THEN (blend.chosen - p.is_win::integer) ^ 2
+                CASE p_loss WHEN 'brier' THEN ml.square(blend.chosen - p.is_win::integer)
                     ELSE ml.log_loss(blend.chosen, p.is_win) END AS chosen
         ) AS losses
         WHERE chosen.weight IS NOT NULL

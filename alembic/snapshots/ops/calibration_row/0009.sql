@@ -19,5 +19,5 @@ COMMENT ON TYPE ml.calibration_row IS
 COMMENT ON COLUMN ml.calibration_row.known_at IS
     'When the outcome was known and, whatever it was, could no longer have been another one.';
 COMMENT ON COLUMN ml.calibration_row.span IS
-    'First day of the month, or of the week where a timeframe is shorter than a day: what moves together.';
+    'First day of the month, or of the week where all timeframes are below a day: what moves together.';
 COMMENT ON COLUMN ml.calibration_row.left_out IS 'Why the row is not used; NULL: it is.';

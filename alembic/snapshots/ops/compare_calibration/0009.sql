@@ -1,5 +1,6 @@
 -- How much lower the log loss of some probabilities is than that of others, for the same events, with its error.
--- Called by: ml.recalibrate. Calls: ml.clustered_mean, ml.log_loss. Reads: nothing. Writes: nothing.
+-- Called by: ml.choose_calibrator, ml.recalibrate. Calls: ml.clustered_mean, ml.log_loss, ml.square.
+-- Reads: nothing. Writes: nothing.
 
 -- Rows for which either is NULL are left out.
 CREATE OR REPLACE FUNCTION ml.compare_calibration(
@@ -29,8 +30,8 @@ AS $function$
             count(*) FILTER (WHERE given.is_win) AS wins,
             count(DISTINCT given.span) AS spans,
             avg(ml.log_loss(given.after, given.is_win)) AS log_loss,
-            avg((given.after - given.is_win::integer) ^ 2) AS brier,
-            avg((given.before - given.is_win::integer) ^ 2 - (given.after - given.is_win::integer) ^ 2) AS brier_gain,
+            avg(ml.square(given.after - given.is_win::integer)) AS brier,
+            avg(ml.square(given.before - given.is_win::integer) - ml.square(given.after - given.is_win::integer)) AS brier_gain,
             array_agg(ml.log_loss(given.before, given.is_win) - ml.log_loss(given.after, given.is_win)) AS gains,
             array_agg(given.span) AS gain_spans
         FROM unnest(p_before, p_after, p_is_win, p_spans) AS given (before, after, is_win, span)

@@ -23,10 +23,10 @@ DECLARE
     v_weights double precision[];
     v_points integer;
     -- A stack of blocks, each with one fitted value.
-    v_first double precision[] := '{}';
-    v_last double precision[] := '{}';
-    v_total double precision[] := '{}';
-    v_weight double precision[] := '{}';
+    v_first double precision[] := '{}'::float8[];
+    v_last double precision[] := '{}'::float8[];
+    v_total double precision[] := '{}'::float8[];
+    v_weight double precision[] := '{}'::float8[];
     v_top integer := 0;
 BEGIN
     IF cardinality(p_x) IS DISTINCT FROM cardinality(p_y) OR coalesce(cardinality(p_x), 0) = 0 THEN

@@ -17,6 +17,9 @@ AS $function$
 DECLARE
     v_wins double precision;
     v_rest double precision;
+    v_target_win double precision;
+    v_target_rest double precision;
+    v_mean_target double precision;
     v_unit double precision;
     v_mean double precision;
     v_deviation double precision;
@@ -25,6 +28,9 @@ DECLARE
     v_step_slope double precision := 0;
     v_step_offset double precision := 0;
     v_share double precision := 1;
+    v_try_slope double precision;
+    v_try_offset double precision;
+    v_z double precision[];
     v_loss double precision;
     v_at record;
     v_determinant double precision;
@@ -42,24 +48,38 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    SELECT count(*) FILTER (WHERE given.is_win), count(*) FILTER (WHERE NOT given.is_win), max(abs(given.x))
+    SELECT
+        count(*) FILTER (WHERE given.is_win)::float8, count(*) FILTER (WHERE NOT given.is_win)::float8, max(abs(given.x))
     INTO v_wins, v_rest, v_unit
     FROM unnest(p_x, p_is_win) AS given (x, is_win);
     v_unit := coalesce(nullif(v_unit, 0), 1);
     SELECT avg(given.x / v_unit), stddev_pop(given.x / v_unit) INTO v_mean, v_deviation FROM unnest(p_x) AS given (x);
 
-    v_offset := ln((v_rest + 1) / (v_wins + 1));
-    -- Equal values of x say nothing about a slope, and a deviation of one rounding error is none.
-    IF v_deviation <= 1e-15 THEN
+    -- Where the slope is 0, the best probability is the mean of the targets.
+    v_target_win := (v_wins + 1) / (v_wins + 2);
+    v_target_rest := 1 / (v_rest + 2);
+    v_mean_target := (v_wins * v_target_win + v_rest * v_target_rest) / (v_wins + v_rest);
+    v_offset := ln((1 - v_mean_target) / v_mean_target);
+    -- Equal values of x say nothing about a slope, and for nearly equal ones a * x + b would lose its digits.
+    IF v_deviation <= 1e-9 THEN
         a := 0;
         b := v_offset;
         RETURN;
     END IF;
 
+    SELECT array_agg(CASE WHEN abs(scaled.z) > 1e-80 THEN scaled.z ELSE 0 END ORDER BY scaled.place) INTO v_z
+    FROM (
+        SELECT (given.x / v_unit - v_mean) / v_deviation AS z, given.place
+        FROM unnest(p_x) WITH ORDINALITY AS given (x, place)
+    ) AS scaled;
+
     -- Newton's method on the standardised x; a step that does not lower the loss is halved.
     FOR v_round IN 1 .. 200 LOOP
+        v_try_slope := v_slope + v_share * v_step_slope;
+        v_try_offset := v_offset + v_share * v_step_offset;
+        -- OFFSET 0: what a level gives is computed once, not once for each of its uses.
         SELECT
-            sum(greatest(at.margin, 0) + ln(1 + exp(-least(abs(at.margin), 700))) - at.target * at.margin) AS loss,
+            sum(greatest(at.margin, 0) + ln(1 + exp(-least(abs(at.margin), 300))) - at.target * at.margin) AS loss,
             sum(at.z * (at.target - at.probability)) AS gradient_slope,
             sum(at.target - at.probability) AS gradient_offset,
             sum(at.z * at.z * at.spread) AS slope_slope,
@@ -69,20 +89,18 @@ BEGIN
         FROM (
             SELECT point.*, point.probability * (1 - point.probability) AS spread
             FROM (
-                SELECT
-                    margins.*,
-                    CASE WHEN margins.is_win THEN (v_wins + 1) / (v_wins + 2) ELSE 1 / (v_rest + 2) END AS target,
-                    1 / (1 + exp(-greatest(-700, least(700, margins.margin)))) AS probability
+                SELECT margins.*, 1 / (1 + exp(-greatest(-300, least(300, margins.margin)))) AS probability
                 FROM (
                     SELECT
-                        scaled.z, scaled.is_win,
-                        -((v_slope + v_share * v_step_slope) * scaled.z + v_offset + v_share * v_step_offset) AS margin
-                    FROM (
-                        SELECT (given.x / v_unit - v_mean) / v_deviation AS z, given.is_win
-                        FROM unnest(p_x, p_is_win) AS given (x, is_win)
-                    ) AS scaled
+                        scaled.z,
+                        CASE WHEN scaled.is_win THEN v_target_win ELSE v_target_rest END AS target,
+                        -(v_try_slope * scaled.z + v_try_offset) AS margin
+                    FROM unnest(v_z, p_is_win) AS scaled (z, is_win)
+                    OFFSET 0
                 ) AS margins
+                OFFSET 0
             ) AS point
+            OFFSET 0
         ) AS at;
 
         IF v_at.loss > v_loss + 1e-13 * abs(v_loss) THEN
@@ -90,9 +108,10 @@ BEGIN
             EXIT WHEN v_share < 1e-6;
             CONTINUE;
         END IF;
-        v_slope := v_slope + v_share * v_step_slope;
-        v_offset := v_offset + v_share * v_step_offset;
-        EXIT WHEN v_loss IS NOT NULL AND greatest(abs(v_step_slope), abs(v_step_offset)) < 1e-10;
+        v_slope := v_try_slope;
+        v_offset := v_try_offset;
+        EXIT WHEN v_loss IS NOT NULL
+            AND greatest(abs(v_step_slope), abs(v_step_offset)) < 1e-10 * (1 + abs(v_slope) + abs(v_offset));
         v_loss := v_at.loss;
         v_determinant := v_at.slope_slope * v_at.offset_offset - v_at.slope_offset * v_at.slope_offset;
         EXIT WHEN v_determinant <= 0;

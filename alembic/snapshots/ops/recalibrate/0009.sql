@@ -9,7 +9,7 @@
 -- Every candidate is judged walk-forward: fitted on what was known when a block of time began, and judged on the block.
 -- The blocks lie after what the current calibrator was fitted on if that is enough to judge by, else after the first
 -- 40 % of the events. A candidate is better when its log loss is lower than the current calibrator's by more than one
--- standard error of the paired difference (months taken together, or weeks for timeframes below a day) and its Brier
+-- standard error of the paired difference (months taken together, or weeks if all timeframes are below a day) and its Brier
 -- score is not higher. Candidates are tried from the simplest on, and a less simple one replaces a better one only if
 -- its log loss is lower by more than one standard error again.
 --
@@ -67,10 +67,11 @@ DECLARE
     v_fitted ml.fitted_calibrator;
     v_candidates jsonb;
     v_segment record;
-    v_of_segment record;
+    v_part_before double precision[];
     v_errors double precision;
-    v_segments jsonb := '[]';
-    v_parts jsonb := '[]';
+    v_resamples integer;
+    v_segments jsonb := '[]'::jsonb;
+    v_parts jsonb := '[]'::jsonb;
     v_gain record;
     v_new text;
     v_sha256 text;
@@ -214,7 +215,7 @@ BEGIN
             round((v_area.auc + 1.96 * v_area.standard_error)::numeric, 3)));
     END IF;
 
-    v_choice := ml.choose_calibrator(v_rows, v_before, v_starts, p_method, 1, p_force);
+    v_choice := ml.choose_calibrator(v_rows, v_before, v_starts, p_method, 1, 1, p_force);
     v_fitted := v_choice.fitted;
     v_after := v_choice.after;
     v_gain := ml.compare_calibration(v_before, v_before, v_is_win, v_spans);
@@ -241,6 +242,12 @@ BEGIN
                     g.timeframe,
                     CASE WHEN v_level = 2 THEN g.symbol END AS symbol,
                     array_agg(g.place::integer ORDER BY g.place) AS places,
+                    array_agg(ROW(
+                        g.event_id, g.symbol, g.timeframe, g.detected_at, g.known_at, g.span, g.raw, g.rule_confidence,
+                        g.is_win, g.left_out
+                    )::ml.calibration_row ORDER BY g.place) AS given,
+                    array_agg(g.is_win ORDER BY g.place) AS is_win,
+                    array_agg(g.span ORDER BY g.place) AS spans,
                     count(*) FILTER (WHERE g.is_win) AS wins,
                     count(*) AS rows,
                     CASE WHEN v_level = 1 THEN count(*) OVER () ELSE count(*) OVER (PARTITION BY g.timeframe) END AS siblings
@@ -252,22 +259,21 @@ BEGIN
             WHERE s.siblings > 1 AND least(s.wins, s.rows - s.wins) >= p_least_of_each_class
             ORDER BY s.timeframe, s.symbol
         LOOP
-            SELECT
-                array_agg(v_rows[p.place] ORDER BY p.number) AS rows,
-                array_agg(v_is_win[p.place] ORDER BY p.number) AS is_win,
-                array_agg(v_spans[p.place] ORDER BY p.number) AS spans,
-                array_agg(v_after[p.place] ORDER BY p.number) AS before
-            INTO v_of_segment
-            FROM unnest(v_segment.places) WITH ORDINALITY AS p (place, number);
+            SELECT array_agg(w.after ORDER BY w.place) INTO v_part_before
+            FROM unnest(v_segment.places) AS p (place)
+            INNER JOIN unnest(v_after) WITH ORDINALITY AS w (after, place) ON w.place = p.place;
             v_errors := sqrt(1 + 2 * ln(v_segment.comparisons * CASE WHEN p_method IS NULL THEN 3 ELSE 1 END));
             v_choice := ml.choose_calibrator(
-                v_of_segment.rows, v_of_segment.before, v_starts, p_method, v_errors, false);
+                v_segment.given, v_part_before, v_starts, p_method, v_errors,
+                greatest(1, p_least_of_each_class / 2), false);
+            -- Intervals take a while, and most segments get no part.
+            v_resamples := CASE WHEN (v_choice.fitted).method IS NULL THEN 0 ELSE 200 END;
             v_segments := v_segments || jsonb_build_object(
                 'timeframe', v_segment.timeframe, 'symbol', v_segment.symbol,
                 'rows', v_segment.rows, 'wins', v_segment.wins, 'method', (v_choice.fitted).method,
                 'standard_errors_needed', v_errors, 'candidates', v_choice.candidates,
-                'before', ml.measure_calibration(v_of_segment.before, v_of_segment.is_win, v_of_segment.spans),
-                'after', ml.measure_calibration(v_choice.after, v_of_segment.is_win, v_of_segment.spans));
+                'before', ml.measure_calibration(v_part_before, v_segment.is_win, v_segment.spans, v_resamples),
+                'after', ml.measure_calibration(v_choice.after, v_segment.is_win, v_segment.spans, v_resamples));
             CONTINUE WHEN (v_choice.fitted).method IS NULL;
             v_parts := (
                 SELECT coalesce(jsonb_agg(p.part), '[]')

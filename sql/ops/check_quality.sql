@@ -15,6 +15,8 @@ DECLARE
     v_counts record;
     v_error record;
     v_theirs record;
+    v_below double precision;
+    v_above double precision;
     v_auc record;
     v_their_auc record;
     v_gain record;
@@ -77,18 +79,29 @@ BEGIN
     -- two for independent; those of the same events are not, which makes the limit cautious: what it calls worse is.
     gate := 'calibration against champion';
     threshold := v_thresholds ->> 'calibration against champion';
-    SELECT * INTO v_theirs
-    FROM ml.stated_calibration_error(v_champion.version, v_champion.calibrator_version) AS stated;
+    -- A recalibration was measured beside the live calibrator; what the model's card says of that one is of other events.
+    SELECT figure.*, ' on the same events' AS events INTO v_theirs
+    FROM public.ml_calibrators AS own
+    CROSS JOIN LATERAL ml.read_figure(own.card #> '{compared_with,metrics,ece}') AS figure
+    WHERE own.calibrator_version = p_calibrator_version AND own.model_version = v_champion.version
+        AND own.card #>> '{compared_with,calibrator_version}' = v_champion.calibrator_version
+        AND figure.value IS NOT NULL;
+    IF NOT FOUND THEN
+        SELECT stated.value, stated.low, stated.high, '' AS events INTO v_theirs
+        FROM ml.stated_calibration_error(v_champion.version, v_champion.calibrator_version) AS stated;
+    END IF;
+    v_below := v_error.value - coalesce(v_error.low, v_error.value);
+    v_above := coalesce(v_theirs.high, v_theirs.value) - v_theirs.value;
+    -- The square of a width below this would underflow, which is an error.
     value := v_error.value - v_theirs.value - sqrt(
-        (v_error.value - coalesce(v_error.low, v_error.value)) ^ 2
-        + (coalesce(v_theirs.high, v_theirs.value) - v_theirs.value) ^ 2);
+        CASE WHEN v_below < 1e-100 THEN 0 ELSE v_below ^ 2 END + CASE WHEN v_above < 1e-100 THEN 0 ELSE v_above ^ 2 END);
     passed := v_theirs.value IS NULL OR coalesce(value <= threshold, false);
     detail := CASE
         WHEN v_champion.version IS NULL THEN 'there is no champion to compare with'
         WHEN v_theirs.value IS NULL THEN format('no calibration error of champion %s is stated', v_champion.version)
         WHEN v_error.value IS NULL THEN 'no calibration error is stated to compare with the champion''s'
-        ELSE format('error %s against %s of champion %s: the difference is at least %s (95 %%), which may be %s at most',
-            round(v_error.value::numeric, 4), round(v_theirs.value::numeric, 4), v_champion.version,
+        ELSE format('error %s against %s of champion %s%s: the difference is at least %s (95 %%), which may be %s at most',
+            round(v_error.value::numeric, 4), round(v_theirs.value::numeric, 4), v_champion.version, v_theirs.events,
             round(value::numeric, 4), threshold)
     END;
     RETURN NEXT;

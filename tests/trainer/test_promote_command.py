@@ -31,7 +31,7 @@ def test_a_promotion_prints_every_gate(run: Any, db: psycopg.Connection[Any]) ->
     code, out, _ = run("promote", "a", "--reason", "better")
     *gates, last = out.splitlines()
     assert (code, champion(db), last) == (0, "a", f"a is the champion now; before it: {start}")
-    assert len(gates) == value(db, "SELECT count(*) FROM ml_gates")
+    assert len(gates) == value(db, "SELECT count(*) FROM ml.check_model(%s)", "a")
     assert {line.split()[0] for line in gates} == {"passed", "warned"}
     assert "passed  golden rows: 1 rows, largest difference 0" in gates
     assert value(db, "SELECT reason FROM ml_deployments ORDER BY id DESC LIMIT 1") == "better"
@@ -57,7 +57,7 @@ def test_a_check_promotes_nothing(run: Any, db: psycopg.Connection[Any]) -> None
     start = champion(db)
     code, out, said = run("promote", "a", "--check")
     assert (code, said) == (1, "trainer: a would not be promoted: labels.\n")
-    assert out.count("\n") == value(db, "SELECT count(*) FROM ml_gates")
+    assert out.count("\n") == value(db, "SELECT count(*) FROM ml.check_model(%s)", "a")
     code, out, _ = run("promote", "b", "--check")
     assert (code, out.splitlines()[-1]) == (0, "b would be promoted")
     assert champion(db) == start

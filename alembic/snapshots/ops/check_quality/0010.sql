@@ -46,7 +46,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'labels';
-    threshold := v_thresholds ->> 'labels';
+    threshold := (v_thresholds ->> 'labels')::double precision;
     SELECT
         min(tally.value::double precision) AS fewest,
         string_agg(format('%s %s', tally.value, tally.key), ', ' ORDER BY tally.key) AS listed,
@@ -64,7 +64,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'calibration';
-    threshold := v_thresholds ->> 'calibration';
+    threshold := (v_thresholds ->> 'calibration')::double precision;
     SELECT * INTO v_error FROM ml.stated_calibration_error(p_version, p_calibrator_version) AS stated;
     value := v_error.value;
     passed := coalesce(value <= threshold, false);
@@ -78,7 +78,7 @@ BEGIN
     -- Construction of confidence limits about effect measures, Statistics in Medicine 27 (2008) 1693-1702. It takes the
     -- two for independent; those of the same events are not, which makes the limit cautious: what it calls worse is.
     gate := 'calibration against champion';
-    threshold := v_thresholds ->> 'calibration against champion';
+    threshold := (v_thresholds ->> 'calibration against champion')::double precision;
     -- A recalibration was measured beside the live calibrator; what the model's card says of that one is of other events.
     SELECT figure.*, ' on the same events' AS events INTO v_theirs
     FROM public.ml_calibrators AS own
@@ -107,7 +107,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'ranking';
-    threshold := v_thresholds ->> 'ranking';
+    threshold := (v_thresholds ->> 'ranking')::double precision;
     v_auc := ml.read_figure(v_model.card #> '{metrics,walk_forward,auc,calibrated}');
     value := v_auc.low;
     passed := coalesce(value > threshold, false);
@@ -120,7 +120,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'ranking against champion';
-    threshold := v_thresholds ->> 'ranking against champion';
+    threshold := (v_thresholds ->> 'ranking against champion')::double precision;
     SELECT figure.* INTO v_their_auc
     FROM public.ml_models AS model
     CROSS JOIN LATERAL ml.read_figure(model.card #> '{metrics,walk_forward,auc,calibrated}') AS figure
@@ -137,7 +137,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'gain over rules';
-    threshold := v_thresholds ->> 'gain over rules';
+    threshold := (v_thresholds ->> 'gain over rules')::double precision;
     SELECT figure.* INTO v_gain
     FROM jsonb_path_query_first(v_model.metrics,
         '$.walk_forward.true_positives[*] ? (@.confirmations starts with "as many as the rule").blended_to_rule') AS found (ratio)

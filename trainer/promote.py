@@ -170,6 +170,6 @@ def _print_check(version: str, gates: list[dict[str, Any]], as_json: bool) -> No
 
 def describe_gate(gate: dict[str, Any]) -> str:
     """Return the outcome of one gate in a line; one that blocks nothing only warns."""
-    outcome = "passed " if gate["passed"] else "FAILED " if gate["blocking"] else "warning"
+    outcome = "passed" if gate["passed"] else "FAILED" if gate["blocking"] else "warned"
     detail = re.sub(r"(?<=largest difference )[-+.\de]+", lambda number: f"{float(number[0]):.2g}", str(gate["detail"]))
     return f"{outcome}  {gate['gate']}: {detail}"

@@ -40,7 +40,12 @@ ADDED = (
     "ops/rescore",
     "monitoring/ml_deployment_audit",
 )
-CHANGED = {"ops/promote": "0004", "ops/live_versions": "0004", "ops/rollback": "0004"}
+CHANGED = {
+    "schema/record_status_changes": "0001",
+    "ops/promote": "0004",
+    "ops/live_versions": "0004",
+    "ops/rollback": "0004",
+}
 
 
 def upgrade() -> None:

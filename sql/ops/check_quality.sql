@@ -15,6 +15,8 @@ DECLARE
     v_counts record;
     v_error record;
     v_theirs record;
+    v_below double precision;
+    v_above double precision;
     v_auc record;
     v_their_auc record;
     v_gain record;
@@ -44,7 +46,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'labels';
-    threshold := v_thresholds ->> 'labels';
+    threshold := (v_thresholds ->> 'labels')::double precision;
     SELECT
         min(tally.value::double precision) AS fewest,
         string_agg(format('%s %s', tally.value, tally.key), ', ' ORDER BY tally.key) AS listed,
@@ -62,7 +64,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'calibration';
-    threshold := v_thresholds ->> 'calibration';
+    threshold := (v_thresholds ->> 'calibration')::double precision;
     SELECT * INTO v_error FROM ml.stated_calibration_error(p_version, p_calibrator_version) AS stated;
     value := v_error.value;
     passed := coalesce(value <= threshold, false);
@@ -76,25 +78,36 @@ BEGIN
     -- Construction of confidence limits about effect measures, Statistics in Medicine 27 (2008) 1693-1702. It takes the
     -- two for independent; those of the same events are not, which makes the limit cautious: what it calls worse is.
     gate := 'calibration against champion';
-    threshold := v_thresholds ->> 'calibration against champion';
-    SELECT * INTO v_theirs
-    FROM ml.stated_calibration_error(v_champion.version, v_champion.calibrator_version) AS stated;
+    threshold := (v_thresholds ->> 'calibration against champion')::double precision;
+    -- A recalibration was measured beside the live calibrator; what the model's card says of that one is of other events.
+    SELECT figure.*, ' on the same events' AS events INTO v_theirs
+    FROM public.ml_calibrators AS own
+    CROSS JOIN LATERAL ml.read_figure(own.card #> '{compared_with,metrics,ece}') AS figure
+    WHERE own.calibrator_version = p_calibrator_version AND own.model_version = v_champion.version
+        AND own.card #>> '{compared_with,calibrator_version}' = v_champion.calibrator_version
+        AND figure.value IS NOT NULL;
+    IF NOT FOUND THEN
+        SELECT stated.value, stated.low, stated.high, '' AS events INTO v_theirs
+        FROM ml.stated_calibration_error(v_champion.version, v_champion.calibrator_version) AS stated;
+    END IF;
+    v_below := v_error.value - coalesce(v_error.low, v_error.value);
+    v_above := coalesce(v_theirs.high, v_theirs.value) - v_theirs.value;
+    -- The square of a width below this would underflow, which is an error.
     value := v_error.value - v_theirs.value - sqrt(
-        (v_error.value - coalesce(v_error.low, v_error.value)) ^ 2
-        + (coalesce(v_theirs.high, v_theirs.value) - v_theirs.value) ^ 2);
+        CASE WHEN v_below < 1e-100 THEN 0 ELSE v_below ^ 2 END + CASE WHEN v_above < 1e-100 THEN 0 ELSE v_above ^ 2 END);
     passed := v_theirs.value IS NULL OR coalesce(value <= threshold, false);
     detail := CASE
         WHEN v_champion.version IS NULL THEN 'there is no champion to compare with'
         WHEN v_theirs.value IS NULL THEN format('no calibration error of champion %s is stated', v_champion.version)
         WHEN v_error.value IS NULL THEN 'no calibration error is stated to compare with the champion''s'
-        ELSE format('error %s against %s of champion %s: the difference is at least %s (95 %%), which may be %s at most',
-            round(v_error.value::numeric, 4), round(v_theirs.value::numeric, 4), v_champion.version,
+        ELSE format('error %s against %s of champion %s%s: the difference is at least %s (95 %%), which may be %s at most',
+            round(v_error.value::numeric, 4), round(v_theirs.value::numeric, 4), v_champion.version, v_theirs.events,
             round(value::numeric, 4), threshold)
     END;
     RETURN NEXT;
 
     gate := 'ranking';
-    threshold := v_thresholds ->> 'ranking';
+    threshold := (v_thresholds ->> 'ranking')::double precision;
     v_auc := ml.read_figure(v_model.card #> '{metrics,walk_forward,auc,calibrated}');
     value := v_auc.low;
     passed := coalesce(value > threshold, false);
@@ -107,7 +120,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'ranking against champion';
-    threshold := v_thresholds ->> 'ranking against champion';
+    threshold := (v_thresholds ->> 'ranking against champion')::double precision;
     SELECT figure.* INTO v_their_auc
     FROM public.ml_models AS model
     CROSS JOIN LATERAL ml.read_figure(model.card #> '{metrics,walk_forward,auc,calibrated}') AS figure
@@ -124,7 +137,7 @@ BEGIN
     RETURN NEXT;
 
     gate := 'gain over rules';
-    threshold := v_thresholds ->> 'gain over rules';
+    threshold := (v_thresholds ->> 'gain over rules')::double precision;
     SELECT figure.* INTO v_gain
     FROM jsonb_path_query_first(v_model.metrics,
         '$.walk_forward.true_positives[*] ? (@.confirmations starts with "as many as the rule").blended_to_rule') AS found (ratio)

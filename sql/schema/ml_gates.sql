@@ -35,7 +35,7 @@ VALUES
 ('ranking', 0.5, true, 'Lower bound of the ROC-AUC in walk-forward, which must be above this.'),
 ('ranking against champion', -0.01, true, 'Lower bound of its ROC-AUC less the lower bound of the champion''s.'),
 ('gain over rules', 0.1, false,
-    'Lower bound of the gain in true positives over the rule at as many confirmations; not blocking, as its interval spans some 0.2 on 3,000 events.'),
+    'Lower bound of the gain in true positives over the rule at as many confirmations; not blocking, as 3,000 events leave it an interval some 0.12 wide, in which a real 10 % would rarely show.'),
 ('stage predictions', 100, true, 'Fewest scorings of a stage of a shadow, a canary or a rollout before it can end.'),
 ('stage hours', 24, false, 'Hours that a stage should last; not blocking, because a quiet market may ask for more.'),
 ('stage errors', NULL, true, 'Highest share of calls that failed; NULL: error_warning_rate of ml_settings.'),

@@ -1,4 +1,4 @@
--- Statement trigger of pattern_events: keeps the history of an event's status, one insert per statement.
+-- Statement trigger of pattern_events: keeps the history of an event's status and outcome, one insert per statement.
 -- Called by: trigger pattern_events_95_lifecycle. Calls: nothing. Reads: nothing.
 -- Writes: pattern_lifecycle_history.
 
@@ -20,7 +20,8 @@ BEGIN
         after.outcome_label, (after.ml_metadata #>> '{scoring,latency_us}')::integer
     FROM new_rows AS after
     JOIN old_rows AS before ON before.id = after.id
-    WHERE before.status IS DISTINCT FROM after.status;
+    -- An outcome mostly arrives long after the last change of status: without a row of its own it would be in none.
+    WHERE before.status IS DISTINCT FROM after.status OR before.outcome_label IS DISTINCT FROM after.outcome_label;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'status changes of this statement were not recorded: % (%)', SQLERRM, SQLSTATE;
@@ -28,5 +29,5 @@ EXCEPTION WHEN OTHERS THEN
 END
 $function$;
 COMMENT ON FUNCTION ml.record_status_changes IS
-    'Statement trigger of pattern_events: keeps the history of an event''s status, one insert per statement.';
+    'Statement trigger of pattern_events: keeps the history of an event''s status and outcome, one insert per statement.';
 REVOKE ALL ON FUNCTION ml.record_status_changes FROM PUBLIC;

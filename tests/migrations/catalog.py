@@ -49,6 +49,8 @@ QUERIES = {
     "timeframes": "SELECT t::text FROM public.ml_timeframes AS t ORDER BY 1",
     "label definitions": "SELECT to_jsonb(d) - 'created_at' - 'created_by' FROM public.ml_label_definitions AS d ORDER BY name",
     "settings": "SELECT s::text FROM public.ml_settings AS s",
+    "gates": "SELECT g::text FROM public.ml_gates AS g ORDER BY 1",
+    "recorded functions": "SELECT f.version, f.function_name, f.sha256 FROM ml.model_functions AS f ORDER BY 1, 2",
     "models": "SELECT version, artefact_sha256, md5(card::text) FROM public.ml_models ORDER BY 1",
     "aliases": "SELECT a::text FROM public.ml_aliases AS a ORDER BY 1",
 }

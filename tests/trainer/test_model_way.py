@@ -19,7 +19,7 @@ from trainer.fit import CANDIDATES, FitConfig, fit, save
 from trainer.harvest import harvest
 from trainer.label import label_outcomes
 from trainer.model_card import write_card
-from trainer.promote import promote, rollback
+from trainer.promote import GatesNotPassedError, promote, rollback
 from trainer.resources import resource, sample_bars
 from trainer.verify import verify
 
@@ -63,8 +63,18 @@ def test_the_whole_way(labelled, family, tmp_path):
 
     assert deploy(db, folder)
     assert not deploy(db, folder)
+    recorded = rows(db, "SELECT function_name FROM ml.model_functions WHERE version = %s", folder.version)
+    installed = rows(db, "SELECT function_name FROM ml.function_hashes(%s)", folder.version)
+    assert {row["function_name"] for row in recorded} == {row["function_name"] for row in installed}
+    assert len(installed) == folder.read_text("score.sql", "compile").count("\nCREATE OR REPLACE FUNCTION")
     start = champion(db)
-    promote(db, folder.version, start, "test")
+    # Two symbols are too few to show a ranking: the gates say so, and nothing else.
+    with pytest.raises(GatesNotPassedError, match="ranking: ROC-AUC") as refusal:
+        promote(db, folder.version, start, "test")
+    failed = {gate["gate"] for gate in refusal.value.gates if gate["blocking"] and not gate["passed"]}
+    assert failed <= {"ranking", "ranking against champion", "calibration", "calibration against champion"}
+    assert champion(db) == start
+    promote(db, folder.version, start, "test", force=True)
     db.execute("SELECT ml.enable()")
     stored = insert_event(db, symbol="IBM", pattern_type="hammer", detected_at="2012-06-01")
     (logged,) = predictions(db, stored["id"])
@@ -169,5 +179,6 @@ def test_a_release_is_a_folder_and_a_revision(labelled, tmp_path, monkeypatch):
     db.execute((target.path / "register.sql").read_bytes())
     # Nobody has made a choice on this database, so the newest released model is live.
     assert champion(db) == target.version
+    assert value(db, "SELECT count(*) FROM ml.model_functions WHERE version = %s", target.version) > 1
     db.execute((target.path / "remove.sql").read_bytes())
     assert one(db, "SELECT count(*) AS models FROM ml_models") == {"models": len(already)}

@@ -18,7 +18,7 @@ SELECT
 FROM (
     SELECT
         deployment.*,
-        lead(deployment.occurred_at, 1, 'infinity') OVER (ORDER BY deployment.id) AS until
+        lead(deployment.occurred_at) OVER (ORDER BY deployment.id) AS until
     FROM public.ml_deployments AS deployment
     WHERE deployment.action IN ('install', 'promote', 'rollback', 'enable', 'disable')
 ) AS switch
@@ -27,7 +27,7 @@ LEFT JOIN LATERAL (
     FROM public.ml_predictions AS prediction
     WHERE prediction.model_version = switch.version AND prediction.role = 'champion'
         AND prediction.source IN ('insert', 'update')
-        AND prediction.predicted_at >= switch.occurred_at AND prediction.predicted_at < switch.until
+        AND prediction.predicted_at >= switch.occurred_at AND prediction.predicted_at < coalesce(switch.until, 'infinity')
     ORDER BY prediction.predicted_at
     LIMIT 1
 ) AS opening ON true
@@ -36,7 +36,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS events
     FROM public.ml_predictions AS prediction
     WHERE prediction.model_version = switch.version AND prediction.role = 'champion' AND prediction.source = 'insert'
-        AND prediction.predicted_at >= switch.occurred_at AND prediction.predicted_at < switch.until
+        AND prediction.predicted_at >= switch.occurred_at AND prediction.predicted_at < coalesce(switch.until, 'infinity')
 ) AS following;
 COMMENT ON VIEW public.ml_deployment_audit IS
     'Every switch that decides who scores, with who did it and why, the first prediction under it and how many events followed.';

@@ -1,0 +1,70 @@
+"""The audit of deployments: who switched what, the first prediction under it, and how many events followed."""
+
+from support import add_bars, champion, go_live, insert_event, install_model, predictions, rows, value
+
+
+def audit(db):
+    return rows(db, "SELECT * FROM ml_deployment_audit WHERE action <> 'install' ORDER BY deployment_id")
+
+
+def test_every_switch_has_its_first_prediction_and_its_events(db):
+    add_bars(db)
+    start = champion(db)
+    insert_event(db)  # disabled: a row of the rule
+    go_live(db, "a")
+    events = [insert_event(db) for _ in range(3)]
+    db.execute("UPDATE pattern_events SET rule_confidence = 0.5 WHERE id = %s", (events[0]["id"],))
+    install_model(db, "b")
+    db.execute("SELECT ml.promote('b', 'a', 'better')")
+    events += [insert_event(db) for _ in range(2)]
+    db.execute("SELECT ml.disable('a pause')")
+    insert_event(db)
+    db.execute("SELECT ml.set_rollout(50, 'no switch of who scores')")
+    db.execute("SELECT ml.set_rollout(100)")
+    db.execute("SELECT ml.rollback('worse')")
+    db.execute("SELECT ml.enable('go on')")
+    events += [insert_event(db) for _ in range(4)]
+    db.execute("SELECT ml.rescore('b', now() - interval '1 hour')")
+
+    found = audit(db)
+    assert [(row["action"], row["version"], row["reason"], row["events_scored"]) for row in found] == [
+        ("promote", "a", "test", 0),
+        ("enable", "a", "test", 3),
+        ("promote", "b", "better", 2),
+        ("disable", "b", "a pause", 0),
+        ("rollback", "a", "worse", 0),
+        ("enable", "a", "go on", 4),
+    ]
+    firsts = {str(row["first_prediction_id"]) for row in found if row["first_prediction_id"]}
+    assert firsts == {events[place]["ml_metadata"]["scoring"]["prediction_id"] for place in (0, 3, 5)}
+    logged = {row["id"]: row["predicted_at"] for row in predictions(db)}
+    for row, following in zip(found, [*found[1:], None], strict=True):
+        assert row["actor"] == value(db, "SELECT session_user::text")
+        assert row["previous_version"] == {"promote": {"a": start, "b": "a"}.get(row["version"]), "rollback": "b"}.get(
+            row["action"]
+        )
+        assert row["until"] == (following["occurred_at"] if following else None)
+        if row["first_prediction_id"]:
+            assert row["first_predicted_at"] == logged[row["first_prediction_id"]]
+            assert row["occurred_at"] <= row["first_predicted_at"]
+
+
+def test_shadows_backfills_and_other_versions_are_not_counted(db):
+    add_bars(db)
+    go_live(db, "a")
+    stored = insert_event(db)
+    for role, source, version in (
+        ("shadow", "insert", "a"), ("challenger", "insert", "b"), ("champion", "backfill", "a"),
+        ("champion", "external", "a"), ("champion", "update", "a"), ("champion", "insert", "b"),
+    ):  # fmt: skip
+        db.execute(
+            "INSERT INTO ml_predictions (event_id, source, role, model_version) VALUES (%s, %s, %s, %s)",
+            (stored["id"], source, role, version),
+        )
+    assert audit(db)[-1]["events_scored"] == 1
+
+
+def test_the_view_reads_with_the_callers_rights(db):
+    assert "security_invoker=true" in value(
+        db, "SELECT reloptions FROM pg_class WHERE oid = 'public.ml_deployment_audit'::regclass"
+    )

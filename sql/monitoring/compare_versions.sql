@@ -98,7 +98,8 @@ AS $function$
             p.*,
             p.champion_confidence BETWEEN 0 AND 1 AND p.challenger_confidence BETWEEN 0 AND 1
             AND p.champion_confirmed IS NOT NULL AND p.challenger_confirmed IS NOT NULL AS is_scored,
-            to_char(p.detected_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month
+            (date_part('year', p.detected_at AT TIME ZONE 'UTC') * 12 + date_part('month', p.detected_at AT TIME ZONE 'UTC'))::integer
+                AS month
         FROM ml.pair_predictions(p_champion, p_challenger, p_since, p_until) AS p
     ),
 
@@ -151,7 +152,7 @@ AS $function$
 
     -- Everything acted on while the pair was live, whether or not the other version scored it too.
     acted AS MATERIALIZED (
-        SELECT DISTINCT ON (summary.champion_version, summary.challenger_version, prediction.event_id)
+        SELECT DISTINCT ON (prediction.event_id, summary.champion_version, summary.challenger_version)
             summary.champion_version,
             summary.challenger_version,
             prediction.role = 'challenger' AS is_challenger,
@@ -166,7 +167,7 @@ AS $function$
             )
         WHERE prediction.source IN ('insert', 'update')
         ORDER BY
-            summary.champion_version, summary.challenger_version, prediction.event_id, prediction.predicted_at
+            prediction.event_id, summary.champion_version, summary.challenger_version, prediction.predicted_at
     ),
 
     latency AS (

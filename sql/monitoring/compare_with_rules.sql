@@ -176,7 +176,9 @@ AS $function$
             count(*) FILTER (WHERE ranked.is_win AND ranked.equal_confirmed) AS ml_equal_wins,
             count(*) FILTER (WHERE ranked.is_win AND ranked.equal_confirmed <> ranked.rule_confirmed) AS discordant_wins,
             array_agg(ranked.is_win) AS outcomes,
-            array_agg(to_char(ranked.predicted_at AT TIME ZONE 'UTC', 'YYYY-MM')) AS months,
+            array_agg((
+                date_part('year', ranked.predicted_at AT TIME ZONE 'UTC') * 12
+                + date_part('month', ranked.predicted_at AT TIME ZONE 'UTC'))::integer) AS months,
             array_agg(ranked.rule_confidence) AS rule_confidences,
             array_agg(ranked.blended_confidence) AS ml_confidences,
             array_agg(ranked.rule_confirmed = ranked.is_win) AS rule_correct,

@@ -82,8 +82,10 @@ AS $function$
             AND acted.predicted_at < coalesce(p_until, 'infinity')
             AND beside.predicted_at >= coalesce(p_since, '-infinity')
             AND beside.predicted_at < coalesce(p_until, 'infinity')
-            AND champion.version = coalesce(p_champion, champion.version)
-            AND challenger.version = coalesce(p_challenger, challenger.version)
+            AND acted.model_version IS NOT NULL
+            AND beside.model_version IS NOT NULL
+            AND (p_champion IS NULL OR champion.version = p_champion)
+            AND (p_challenger IS NULL OR challenger.version = p_challenger)
         ORDER BY acted.event_id, champion.version, challenger.version, acted.predicted_at
     )
     SELECT

@@ -65,7 +65,7 @@ BEGIN
         -- A quotient below the smallest number is an error in Postgres.
         statistic := CASE WHEN abs(difference) < 1e-200 THEN 0 ELSE difference / standard_error END;
         p_value := 2 * ml.student_t_cdf(-abs(statistic), degrees_of_freedom);
-        low := difference - standard_error * ml.student_t_quantile(0.5 + p_level / 2, degrees_of_freedom);
+        low := difference - standard_error * ml.student_t_quantile((1 + p_level) / 2, degrees_of_freedom);
         high := difference + (difference - low);
     ELSE
         degrees_of_freedom := NULL;

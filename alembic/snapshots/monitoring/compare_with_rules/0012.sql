@@ -299,7 +299,7 @@ AS $function$
     CROSS JOIN LATERAL (
         SELECT
             same_events.ml_equal_wins::double precision / nullif(same_events.rule_confirmed_wins, 0) AS ratio,
-            ml.normal_quantile(0.5 + p_level / 2) * sqrt(
+            ml.normal_quantile((1 + p_level) / 2) * sqrt(
                 same_events.discordant_wins
                 / nullif(same_events.ml_equal_wins::double precision * same_events.rule_confirmed_wins, 0)
             ) AS half_width

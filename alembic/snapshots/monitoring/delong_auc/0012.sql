@@ -1,8 +1,8 @@
 -- Area under the ROC curve of one score with DeLong's standard error and interval.
 -- Called by: people. Calls: ml.normal_quantile. Reads: nothing. Writes: nothing.
 
--- E. R. DeLong et al. (1988), from placements in O(n log n), as X. Sun and W. Xu (2014) have them from mid-ranks. The area equals scikit-learn's
--- roc_auc_score. A case with a NULL, NaN or infinite score or a NULL class is left out. One class only: NULLs; one case
+-- E. R. DeLong et al. (1988), from placements in O(n log n), which X. Sun and W. Xu (2014) have from mid-ranks. The area
+-- equals scikit-learn's roc_auc_score. A case with a NULL, NaN or infinite score or a NULL class is left out. One class only: NULLs; one case
 -- of a class: no standard error. A perfect separation has standard error 0, which few cases do not justify.
 CREATE OR REPLACE FUNCTION ml.delong_auc(
     p_scores double precision[],
@@ -47,7 +47,7 @@ BEGIN
     standard_error := sqrt(
         standard_error / positives / nullif(negatives, 0)::double precision ^ 2
         + v_half / negatives / nullif(positives, 0)::double precision ^ 2);
-    v_half := standard_error * ml.normal_quantile(0.5 + p_level / 2);
+    v_half := standard_error * ml.normal_quantile((1 + p_level) / 2);
     low := auc - v_half;
     high := auc + v_half;
     IF low < 0 THEN

@@ -2,9 +2,9 @@
 -- Called by: ml.compare_versions, ml.compare_with_rules. Calls: ml.normal_cdf, ml.normal_quantile.
 -- Reads: nothing. Writes: nothing.
 
--- E. R. DeLong et al. (1988), from placements in O(n log n), as X. Sun and W. Xu (2014) have them from mid-ranks. The variance is that of the
--- differences of placements, so that equal rankings give exactly 0 and then no test. A case with a NULL, NaN or infinite
--- score or a NULL class is left out. One class only: NULLs; one case of a class: no standard error.
+-- E. R. DeLong et al. (1988), from placements in O(n log n), which X. Sun and W. Xu (2014) have from mid-ranks. The
+-- variance is that of the differences of placements, so that equal rankings give exactly 0 and then no test. A case with a
+-- NULL, NaN or infinite score or a NULL class is left out. One class only: NULLs; one case of a class: no standard error.
 CREATE OR REPLACE FUNCTION ml.delong_test(
     p_first double precision[],
     p_second double precision[],
@@ -71,7 +71,7 @@ BEGIN
     standard_error := sqrt(
         v_variance_positives / positives / nullif(negatives, 0)::double precision ^ 2
         + v_variance_negatives / negatives / nullif(positives, 0)::double precision ^ 2);
-    v_half := standard_error * ml.normal_quantile(0.5 + p_level / 2);
+    v_half := standard_error * ml.normal_quantile((1 + p_level) / 2);
     low := difference - v_half;
     high := difference + v_half;
     IF standard_error > 0 THEN

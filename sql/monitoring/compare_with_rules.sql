@@ -99,9 +99,13 @@ AS $function$
             prediction.event_id,
             prediction.predicted_at,
             prediction.fallback_reason IS DISTINCT FROM 'not_in_rollout' AS in_ml_arm,
-            prediction.role = 'champion' AND prediction.ml_confidence IS NOT NULL
+            prediction.role = 'champion' AND prediction.fallback_reason IS NULL AND prediction.ml_confidence IS NOT NULL
             AND prediction.blended_confidence BETWEEN 0 AND 1 AS is_scored,
-            CASE WHEN prediction.role = 'champion' THEN prediction.model_version END AS own_version,
+            -- Not the version that stepped in for a champion that failed.
+            CASE
+                WHEN prediction.role = 'champion' AND prediction.fallback_reason IS DISTINCT FROM 'champion_failed'
+                    THEN prediction.model_version
+            END AS own_version,
             prediction.rule_confidence,
             prediction.blended_confidence
         FROM public.ml_predictions AS prediction

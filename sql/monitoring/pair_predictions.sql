@@ -77,6 +77,8 @@ AS $function$
         ) AS challenger
         WHERE acted.role IN ('champion', 'challenger')
             AND beside.role = 'shadow'
+            -- Another version has stepped in for the one that failed.
+            AND coalesce(acted.fallback_reason, '') NOT IN ('champion_failed', 'challenger_failed')
             AND acted.source IN ('insert', 'update')
             AND acted.predicted_at >= coalesce(p_since, '-infinity')
             AND acted.predicted_at < coalesce(p_until, 'infinity')

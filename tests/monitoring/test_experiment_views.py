@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from experiment_data import fill_log
 from sklearn.metrics import brier_score_loss, log_loss
-from support import START, add_bars, event, go_live, insert_event, one, rows, value
+from support import PROBABILITY, START, add_bars, event, go_live, insert_event, install_model, one, rows, value
 
 DRAWN = "SELECT * FROM drawn WHERE in_rollout AND outcome IS NOT NULL ORDER BY n"
 
@@ -217,6 +217,39 @@ def test_latency_is_compared_where_both_were_acted_on(db, now):
     assert found["challenger_latency_p95_ms"] == pytest.approx(np.percentile(latencies[1], 95) / 1000)
 
 
+def test_first_calls_and_reused_scores_say_nothing_about_latency(db, now):
+    for number, more in enumerate([{}, {"cold": True}, {"cache_hit": True}]):
+        event_id = add_event(db)
+        at = now + timedelta(seconds=number)
+        add_prediction(db, event_id, at, "champion", "alpha", 0.5, latency_us=100 if not more else 10**6, **more)
+        add_prediction(db, event_id, at, "shadow", "beta", 0.5)
+    assert value(db, "SELECT champion_latency_p95_ms FROM ml_challenger_comparison") == 0.1
+
+
+def test_a_version_that_stepped_in_is_not_taken_for_the_one_that_failed(db, now):
+    """The event stays with the role that chance gave it to; its score is nobody's in the comparison."""
+    set_history(db, "canary_percent", (now - timedelta(days=1), 0, 50))
+    rows_of = [
+        ("champion", "alpha", "beta", None),
+        ("challenger", "alpha", None, "challenger_failed"),
+        ("champion", "older", "beta", "champion_failed"),
+        ("champion", None, None, "bar_missing"),
+        ("challenger", "beta", "alpha", None),
+    ]
+    for number, (role, version, other, reason) in enumerate(rows_of):
+        event_id = add_event(db, "win")
+        at = now + timedelta(seconds=number)
+        add_prediction(db, event_id, at, role, version or "alpha", 0.5 if version else None, fallback_reason=reason)
+        if other:
+            add_prediction(db, event_id, at, "shadow", other, 0.5)
+    found = one(db, "SELECT * FROM ml_challenger_comparison")
+    assert (found["champion_version"], found["challenger_version"], found["pairs"]) == ("alpha", "beta", 2)
+    assert (found["canary_champion_events"], found["canary_challenger_events"]) == (2, 2)
+    assert found["challenger_failures"] == 1
+    (against_rules,) = rows(db, "SELECT model_version, scored FROM ml_rules_comparison")
+    assert against_rules == {"model_version": "alpha", "scored": 1}
+
+
 def test_ml_against_rules_equals_the_oracles(db):
     fill_log(db, 900, rollout=70, labelled=0.9, champion_error=0.2)
     set_history(db, "rollout_percent", ("2025-12-01", 100, 70))
@@ -320,6 +353,29 @@ def test_real_inserts_in_a_rollout(db):
     assert (found["scored"], found["ml_arm_events"]) == (in_ml, in_ml)
     assert found["sample_ratio_p_value"] > 0.001
     assert found["verdict"] == "too few"
+
+
+def test_real_inserts_in_a_canary(db):
+    """The scoring trigger's own log of a canary: every event is a pair, whoever was acted on."""
+    add_bars(db)
+    go_live(db)
+    install_model(db, "other", probability=0.35)
+    db.execute("SELECT ml.set_challenger('other', 'experiment', 30)")
+    for number in range(60):
+        insert_event(db, returning="id", detected_at=START + timedelta(days=150 + number))
+    db.execute("UPDATE pattern_events SET outcome_label = 'win', label_source = 'analyst' WHERE random() < 0.5")
+    labelled = value(db, "SELECT count(*) FROM pattern_events WHERE outcome_label = 'win'")
+    found = one(db, "SELECT * FROM ml_challenger_comparison")
+    assert (found["champion_version"], found["challenger_version"]) == ("toy", "other")
+    assert (found["pairs"], found["labelled"], found["unscored"]) == (60, labelled, 0)
+    acted = value(db, "SELECT count(*) FROM ml_predictions WHERE role = 'challenger'")
+    assert 0 < acted < 60
+    assert (found["canary_challenger_events"], found["canary_champion_events"]) == (acted, 60 - acted)
+    assert found["canary_expected_events"] == pytest.approx(18)
+    assert found["canary_p_value"] > 0.001
+    pairs = rows(db, "SELECT DISTINCT champion_confidence, challenger_confidence FROM ml_challenger_pairs")
+    assert pairs == [{"champion_confidence": PROBABILITY, "challenger_confidence": 0.35}]
+    assert found["champion_brier"] == pytest.approx((1 - PROBABILITY) ** 2)
 
 
 def test_a_reader_needs_no_more_than_the_right_to_read(db):

@@ -5,7 +5,7 @@
 -- the estimate and a normal mixture N(0, tau^2) over the effect,
 --   p = min(1, 1 / Lambda), Lambda = sqrt(V / (V + tau^2)) * exp(tau^2 estimate^2 / (2 V (V + tau^2))).
 -- The smallest p of a row of looks at growing data is valid as well. p_tau is the size of an effect that would matter:
--- three times too large costs some 15 % more data, three times too small some 40 %, so err to the large side.
+-- three times too large costs some 10 % more data, three times too small some 40 %, so err to the large side.
 -- V is estimated: what is said holds for some hundred observations or more.
 CREATE OR REPLACE FUNCTION ml.always_valid_test(
     p_estimate double precision,

@@ -99,9 +99,13 @@ AS $function$
             prediction.event_id,
             prediction.predicted_at,
             prediction.fallback_reason IS DISTINCT FROM 'not_in_rollout' AS in_ml_arm,
-            prediction.role = 'champion' AND prediction.ml_confidence IS NOT NULL
+            prediction.role = 'champion' AND prediction.fallback_reason IS NULL AND prediction.ml_confidence IS NOT NULL
             AND prediction.blended_confidence BETWEEN 0 AND 1 AS is_scored,
-            CASE WHEN prediction.role = 'champion' THEN prediction.model_version END AS own_version,
+            -- Not the version that stepped in for a champion that failed.
+            CASE
+                WHEN prediction.role = 'champion' AND prediction.fallback_reason IS DISTINCT FROM 'champion_failed'
+                    THEN prediction.model_version
+            END AS own_version,
             prediction.rule_confidence,
             prediction.blended_confidence
         FROM public.ml_predictions AS prediction
@@ -176,7 +180,9 @@ AS $function$
             count(*) FILTER (WHERE ranked.is_win AND ranked.equal_confirmed) AS ml_equal_wins,
             count(*) FILTER (WHERE ranked.is_win AND ranked.equal_confirmed <> ranked.rule_confirmed) AS discordant_wins,
             array_agg(ranked.is_win) AS outcomes,
-            array_agg(to_char(ranked.predicted_at AT TIME ZONE 'UTC', 'YYYY-MM')) AS months,
+            array_agg((
+                date_part('year', ranked.predicted_at AT TIME ZONE 'UTC') * 12
+                + date_part('month', ranked.predicted_at AT TIME ZONE 'UTC'))::integer) AS months,
             array_agg(ranked.rule_confidence) AS rule_confidences,
             array_agg(ranked.blended_confidence) AS ml_confidences,
             array_agg(ranked.rule_confirmed = ranked.is_win) AS rule_correct,
@@ -297,7 +303,7 @@ AS $function$
     CROSS JOIN LATERAL (
         SELECT
             same_events.ml_equal_wins::double precision / nullif(same_events.rule_confirmed_wins, 0) AS ratio,
-            ml.normal_quantile(0.5 + p_level / 2) * sqrt(
+            ml.normal_quantile((1 + p_level) / 2) * sqrt(
                 same_events.discordant_wins
                 / nullif(same_events.ml_equal_wins::double precision * same_events.rule_confirmed_wins, 0)
             ) AS half_width

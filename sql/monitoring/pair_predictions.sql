@@ -77,13 +77,17 @@ AS $function$
         ) AS challenger
         WHERE acted.role IN ('champion', 'challenger')
             AND beside.role = 'shadow'
+            -- Another version has stepped in for the one that failed.
+            AND coalesce(acted.fallback_reason, '') NOT IN ('champion_failed', 'challenger_failed')
             AND acted.source IN ('insert', 'update')
             AND acted.predicted_at >= coalesce(p_since, '-infinity')
             AND acted.predicted_at < coalesce(p_until, 'infinity')
             AND beside.predicted_at >= coalesce(p_since, '-infinity')
             AND beside.predicted_at < coalesce(p_until, 'infinity')
-            AND champion.version = coalesce(p_champion, champion.version)
-            AND challenger.version = coalesce(p_challenger, challenger.version)
+            AND acted.model_version IS NOT NULL
+            AND beside.model_version IS NOT NULL
+            AND (p_champion IS NULL OR champion.version = p_champion)
+            AND (p_challenger IS NULL OR challenger.version = p_challenger)
         ORDER BY acted.event_id, champion.version, challenger.version, acted.predicted_at
     )
     SELECT

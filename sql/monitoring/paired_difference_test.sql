@@ -9,7 +9,7 @@
 CREATE OR REPLACE FUNCTION ml.paired_difference_test(
     p_first double precision[],
     p_second double precision[],
-    p_clusters text[] DEFAULT NULL,
+    p_clusters integer[] DEFAULT NULL,
     p_level double precision DEFAULT 0.95,
     p_minimum_clusters integer DEFAULT 12,
     OUT pairs bigint,
@@ -30,27 +30,31 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_resolution double precision;
+    v_clustered_error double precision;
 BEGIN
     SELECT
         count(*), avg(pair.first), avg(pair.second), avg(pair.second - pair.first),
         stddev_samp(pair.second - pair.first) / sqrt(count(*)), count(*) - 1,
         -- What rounding leaves of a difference that is always the same.
-        greatest(max(abs(pair.first)), max(abs(pair.second)), 1e-85) * 1e-15,
-        count(DISTINCT pair.cluster) + count(DISTINCT 1) FILTER (WHERE pair.cluster IS NULL)
-    INTO pairs, mean_first, mean_second, difference, standard_error, degrees_of_freedom, v_resolution, clusters
-    FROM unnest(p_first, p_second, p_clusters) AS pair (first, second, cluster)
+        greatest(max(abs(pair.first)), max(abs(pair.second)), 1e-85) * 1e-15
+    INTO pairs, mean_first, mean_second, difference, standard_error, degrees_of_freedom, v_resolution
+    FROM unnest(p_first, p_second) AS pair (first, second)
     WHERE pair.first BETWEEN -1e100 AND 1e100 AND pair.second BETWEEN -1e100 AND 1e100;
 
-    IF clusters >= p_minimum_clusters AND clusters > 1 THEN
-        SELECT sqrt(clusters * var_samp(total.residual)) / pairs, clusters - 1 INTO standard_error, degrees_of_freedom
+    IF p_clusters IS NOT NULL AND pairs > 0 THEN
+        SELECT sqrt(count(*) * var_samp(total.residual)) / pairs, count(*) INTO v_clustered_error, clusters
         FROM (
             SELECT sum(pair.second - pair.first - difference) AS residual
             FROM unnest(p_first, p_second, p_clusters) AS pair (first, second, cluster)
             WHERE pair.first BETWEEN -1e100 AND 1e100 AND pair.second BETWEEN -1e100 AND 1e100
             GROUP BY pair.cluster
         ) AS total;
-    ELSE
-        clusters := NULL;
+        IF clusters >= greatest(p_minimum_clusters, 2) THEN
+            standard_error := v_clustered_error;
+            degrees_of_freedom := clusters - 1;
+        ELSE
+            clusters := NULL;
+        END IF;
     END IF;
 
     IF standard_error <= v_resolution THEN
@@ -61,7 +65,7 @@ BEGIN
         -- A quotient below the smallest number is an error in Postgres.
         statistic := CASE WHEN abs(difference) < 1e-200 THEN 0 ELSE difference / standard_error END;
         p_value := 2 * ml.student_t_cdf(-abs(statistic), degrees_of_freedom);
-        low := difference - standard_error * ml.student_t_quantile(0.5 + p_level / 2, degrees_of_freedom);
+        low := difference - standard_error * ml.student_t_quantile((1 + p_level) / 2, degrees_of_freedom);
         high := difference + (difference - low);
     ELSE
         degrees_of_freedom := NULL;

@@ -21,9 +21,9 @@ BEGIN
     END LOOP;
     v_square := 1 / v_a / v_a;
     RETURN v_below + (
-        1 / 12.0::float8 - v_square * (1 / 360.0::float8 - v_square * (1 / 1260.0::float8 - v_square * (
-            1 / 1680.0::float8 - v_square * (1 / 1188.0::float8 - v_square * (
-                691 / 360360.0::float8 - v_square / 156))))
+        1 / 12.0::double precision - v_square * (1 / 360.0::double precision - v_square * (1 / 1260.0::double precision - v_square * (
+            1 / 1680.0::double precision - v_square * (1 / 1188.0::double precision - v_square * (
+                691 / 360360.0::double precision - v_square / 156))))
     )) / v_a;
 END
 $function$;

@@ -40,7 +40,8 @@ BEGIN
         share_first * (1 - share_first) / p_trials_first + share_second * (1 - share_second) / p_trials_second);
     low := difference - sqrt((share_second - v_second.low) ^ 2 + (v_first.high - share_first) ^ 2);
     high := difference + sqrt((v_second.high - share_second) ^ 2 + (share_first - v_first.low) ^ 2);
-    v_pooled := (p_successes_first + p_successes_second)::double precision / (p_trials_first + p_trials_second);
+    v_pooled := (p_successes_first::double precision + p_successes_second)
+        / (p_trials_first::double precision + p_trials_second);
     IF v_pooled > 0 AND v_pooled < 1 THEN
         statistic := difference / sqrt(
             v_pooled * (1 - v_pooled) * (1 / p_trials_first::double precision + 1 / p_trials_second::double precision));

@@ -13,8 +13,10 @@
 --   brier_*, log_loss_*  of the calibrated probability of win; clustered by calendar month of detected_at from 12 months on
 --   auc_*                of the same probability, by DeLong's test
 --   *_always_valid       p-value that holds however often it is looked at; the plain p-values hold for one look
---   *_latency_*          scorings that were acted on, reused scores left out; so NULL for a challenger in shadow only
---   canary_*             events acted on per version while 0 < canary_percent < 100, and what was to be expected
+--   *_failures           without a score of this version; the challenger's include those that the champion stepped in for
+--   *_latency_*          scorings that were acted on, reused scores and first calls of a session left out; so NULL for a
+--                        challenger in shadow only
+--   canary_*             events given to either while 0 < canary_percent < 100, and what was to be expected
 -- verdict: sample ratio broken (p < 0.001), too few (labelled below p_minimum_labels, or fewer than 20 wins or others),
 -- challenger better | champion better (Brier score, always-valid p below 1 - p_level), else not shown.
 -- p_tau and p_tau_share are the sizes of difference that would matter, for losses and for shares (correct decisions, AUC).
@@ -98,7 +100,8 @@ AS $function$
             p.*,
             p.champion_confidence BETWEEN 0 AND 1 AND p.challenger_confidence BETWEEN 0 AND 1
             AND p.champion_confirmed IS NOT NULL AND p.challenger_confirmed IS NOT NULL AS is_scored,
-            to_char(p.detected_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month
+            (date_part('year', p.detected_at AT TIME ZONE 'UTC') * 12 + date_part('month', p.detected_at AT TIME ZONE 'UTC'))::integer
+                AS month
         FROM ml.pair_predictions(p_champion, p_challenger, p_since, p_until) AS p
     ),
 
@@ -151,22 +154,28 @@ AS $function$
 
     -- Everything acted on while the pair was live, whether or not the other version scored it too.
     acted AS MATERIALIZED (
-        SELECT DISTINCT ON (summary.champion_version, summary.challenger_version, prediction.event_id)
+        SELECT DISTINCT ON (prediction.event_id, summary.champion_version, summary.challenger_version)
             summary.champion_version,
             summary.challenger_version,
             prediction.role = 'challenger' AS is_challenger,
+            coalesce(prediction.fallback_reason = 'challenger_failed', false) AS is_failure,
             prediction.predicted_at,
-            CASE WHEN NOT prediction.cache_hit THEN prediction.latency_us::double precision END AS latency_us
+            CASE WHEN NOT prediction.cache_hit AND NOT prediction.cold THEN prediction.latency_us::double precision END AS latency_us
         FROM summary
         JOIN public.ml_predictions AS prediction
             ON prediction.predicted_at BETWEEN summary.first_at AND summary.last_at
             AND (
                 (prediction.role = 'champion' AND prediction.model_version = summary.champion_version)
                 OR (prediction.role = 'challenger' AND prediction.model_version = summary.challenger_version)
+                -- Chance gave the event to this role, whichever version stepped in.
+                OR prediction.fallback_reason IN ('champion_failed', 'challenger_failed')
             )
         WHERE prediction.source IN ('insert', 'update')
+            AND prediction.role IN ('champion', 'challenger')
+            -- Events that no model could score were given to neither.
+            AND prediction.ml_confidence IS NOT NULL
         ORDER BY
-            summary.champion_version, summary.challenger_version, prediction.event_id, prediction.predicted_at
+            prediction.event_id, summary.champion_version, summary.challenger_version, prediction.predicted_at
     ),
 
     latency AS (
@@ -181,6 +190,7 @@ AS $function$
                 AS champion_p95,
             percentile_cont(0.95) WITHIN GROUP (ORDER BY acted.latency_us) FILTER (WHERE acted.is_challenger) / 1000
                 AS challenger_p95,
+            count(*) FILTER (WHERE acted.is_failure) AS failures,
             array_agg(acted.latency_us) FILTER (WHERE NOT acted.is_challenger) AS champion_latencies,
             array_agg(acted.latency_us) FILTER (WHERE acted.is_challenger) AS challenger_latencies
         FROM acted
@@ -220,7 +230,7 @@ AS $function$
         summary.pairs,
         summary.unscored,
         summary.champion_failures,
-        summary.challenger_failures,
+        summary.challenger_failures + coalesce(latency.failures, 0),
         coalesce(labelled.labelled, 0),
         coalesce(labelled.wins, 0),
         settings.confidence_threshold,

@@ -16,7 +16,7 @@ BEGIN
     IF (p_probability BETWEEN 0 AND 1) IS NOT TRUE THEN
         RETURN NULL;
     ELSIF v_tail < 1e-290 THEN
-        RETURN CASE WHEN p_probability < 0.5 THEN '-infinity' ELSE 'infinity' END;
+        RETURN CASE WHEN p_probability < 0.5 THEN '-infinity'::double precision ELSE 'infinity'::double precision END;
     ELSIF v_tail = 0.5 THEN
         RETURN 0;
     END IF;

@@ -22,8 +22,12 @@ DECLARE
     v_is_outside boolean;
 BEGIN
     SELECT
-        sum(arm.observed), sum(arm.share), count(*) FILTER (WHERE arm.share > 0) - 1,
-        bool_and((arm.observed >= 0 AND (arm.share = 0 OR arm.share BETWEEN 1e-50 AND 1e50)) IS TRUE),
+        sum(arm.observed) FILTER (WHERE arm.observed BETWEEN 0 AND 1e15),
+        sum(arm.share) FILTER (WHERE arm.share BETWEEN 0 AND 1e50),
+        count(*) FILTER (WHERE arm.share > 0) - 1,
+        bool_and((
+            arm.observed BETWEEN 0 AND 1e15 AND (arm.share = 0 OR arm.share BETWEEN 1e-50 AND 1e50)
+        ) IS TRUE),
         bool_or(arm.share = 0 AND arm.observed > 0)
     INTO events, v_total, degrees_of_freedom, v_is_valid, v_is_outside
     FROM unnest(p_counts, p_shares) AS arm (observed, share);

@@ -15,7 +15,7 @@ IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    v_z double precision := ml.normal_quantile(0.5 + p_level / 2);
+    v_z double precision := ml.normal_quantile((1 + p_level) / 2);
     v_square double precision := v_z * v_z / nullif(p_trials, 0);
     v_half double precision;
 BEGIN

@@ -153,14 +153,14 @@ class Search:
         seconds: float,
         seed: int,
         first: Sequence[Candidate] = CANDIDATES,
-        families: Sequence[str] = tuple(FAMILIES),
+        families: Sequence[str] | None = None,
         on_fit: Progress = no_progress,
         clock: Clock = time.monotonic,
     ) -> None:
         """Prepare a search.
 
-        ``first`` is tried whatever the time. ``on_fit`` is told what was fitted, how many fits are done, and how many
-        there will be at this pace.
+        ``first`` is tried whatever the time; ``families`` are by default all of the registry. ``on_fit`` is told what
+        was fitted, how many fits are done, and how many there will be at this pace.
         """
         self._judge, self._seconds, self._on_fit, self._clock = judge, seconds, on_fit, clock
         self._trials = Trials(ended_by="exhausted")
@@ -169,7 +169,7 @@ class Search:
         self._best: Trial | None = None
         known = {candidate.key for candidate in first}
         self._queues: dict[str, list[Candidate]] = {}
-        for name in families:
+        for name in FAMILIES if families is None else families:
             reason = reason_not_to_try(name)
             if reason is None:
                 queue = [candidate for candidate in FAMILIES[name].configurations(seed) if candidate.key not in known]

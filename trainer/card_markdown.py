@@ -33,7 +33,7 @@ def render_card(card: dict[str, Any]) -> str:
     }
     lines = ["---", "library_name: pattern-confidence", f"model_name: {json.dumps(card['version'])}", "tags:"]
     tags = ["tabular-classification", "postgresql", card["algorithm"], card["label"]["name"]]
-    tags += ["synthetic-data"] if card["data_source"]["synthetic"] else []
+    tags += ["synthetic-data"] if card["synthetic"] else []
     lines += [*(f"- {json.dumps(tag)}" for tag in tags), "---", "", f"# Model card: {card['version']}"]
     lines += [line for warning in card["warnings"] for line in ("", f"> **Warning.** {warning}")]
     for title, content in sections.items():
@@ -66,7 +66,7 @@ def _started(card: dict[str, Any]) -> list[str]:
 
 
 def _data(card: dict[str, Any]) -> list[str]:
-    synthetic = {True: "yes", False: "no", None: "not declared"}[card["data_source"]["synthetic"]]
+    synthetic = {True: "yes", False: "no", None: "not declared"}[card["synthetic"]]
     parts = [
         [
             name,
@@ -82,7 +82,7 @@ def _data(card: dict[str, Any]) -> list[str]:
     ]
     missing = sorted(card["missing_share"].items(), key=lambda item: -item[1])
     return [
-        f"Source: {card['data_source']['data_source']} Synthetic: {synthetic}.",
+        f"Source: {card['data_source']['description']} Synthetic: {synthetic}.",
         "",
         *_table(["Part", "Events", *OUTCOMES, "Detected"], parts),
         "",

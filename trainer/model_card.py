@@ -22,6 +22,7 @@ from trainer.card_markdown import render_card
 from trainer.dataset import CLASSES, OUTCOMES
 from trainer.errors import UserError
 from trainer.evaluate import describe_calibrator, not_shown
+from trainer.provenance import SYNTHETIC_WARNING
 from trainer.search import describe_choice
 from trainer.sql import package_text
 
@@ -98,7 +99,8 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "version": description["version"],
         "description": _described(description),
         "warnings": source["warnings"],
-        "data_source": {name: source[name] for name in ("data_source", "known_by", "synthetic")},
+        "data_source": {"description": source["data_source"], "known_by": source["known_by"]},
+        "synthetic": source["synthetic"],
         "authors": list(source["authors"]) or [NO_AUTHOR],
         "contact": source["contact"],
         "license": source["license"],
@@ -243,10 +245,11 @@ def validate_card(card: dict[str, Any], *, compiled: bool = False) -> None:
 def _contradictions(card: dict[str, Any]) -> list[str]:
     problems = []
     names = card["feature_names"]
-    source = card["data_source"]
-    if source.get("synthetic") not in (None, True, False) or not isinstance(source.get("data_source"), str):
-        problems.append("data_source does not say where the data come from and whether they are synthetic")
-    elif source["synthetic"] and not any("SYNTHETIC" in str(item) for item in card.get("warnings", [])):
+    if not isinstance(card["data_source"].get("description"), str) or not card["data_source"].get("known_by"):
+        problems.append("data_source does not say where the data come from, and how that is known")
+    if card.get("synthetic", "missing") not in (None, True, False):
+        problems.append("synthetic does not say true, false or, where nobody has said, null")
+    elif card["synthetic"] and SYNTHETIC_WARNING not in card.get("warnings", []):
         problems.append("warnings do not say that the data are synthetic")
     if len(set(names)) != len(names):
         problems.append("feature_names has a name twice")

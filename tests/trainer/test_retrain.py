@@ -174,7 +174,7 @@ def labelled(db, tmp_path, monkeypatch):
     """Have bars of two random walks with labelled events, and a quick fit."""
     monkeypatch.setenv("PATTERN_CONFIDENCE_HOME", str(tmp_path))
     for number, symbol in enumerate(("AAA", "BBB")):
-        add_bars(db, symbol, 1500, seed=number)
+        add_bars(db, symbol, 1000, seed=number)
     harvest(db)
     label_outcomes(db)
     original = retraining.configuration

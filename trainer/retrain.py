@@ -41,7 +41,7 @@ from trainer.fit import (
 )
 from trainer.metrics import span_codes
 from trainer.progress import Progress, no_progress, progress_bar
-from trainer.promote import champion, promote
+from trainer.promote import GatesNotPassedError, champion, promote
 from trainer.provenance import Provenance, find_provenance
 from trainer.selection import Symbols, Timeframes
 from trainer.sql import statement
@@ -268,7 +268,7 @@ def _give_role(
     elif promote_it:
         try:
             promote(connection, version, live, why)
-        except UserError as error:
+        except GatesNotPassedError as error:
             outcome.action, outcome.said = "promotion refused", f"{made}, but not promoted: {error}"
         else:
             outcome.action, outcome.said = "promoted", f"{made}; it is the champion now, before it: {live or 'none'}."

@@ -6,7 +6,7 @@ file                 written by   content
 ``model.joblib``     fit          the fitted estimator (stays on the machine, is not released)
 ``calibrator.json``  fit          the calibrator: ``method`` with ``a`` and ``b``, or ``knots_x`` and ``knots_y``
 ``evaluation.json``  evaluate     metrics with confidence intervals beside the baselines
-``model_card.json``  fit          what the model is, what it was trained on, golden rows
+``model_card.json``  fit          what the model is, what it was trained on, golden rows; ``model_card.md`` to read it
 ``score.sql``        compile      the compiled functions
 ``register.sql``     compile      the registry rows: model and calibrator
 ``parity.json``      verify       figures of the comparison with the library in the target database

@@ -75,6 +75,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("status", "trainer.status:command", "Say what is live and how it does."),
     Verb("backfill", "trainer.backfill:command", "Score the events that have no score yet."),
+    Verb("retrain", "trainer.retrain:command", "Fit a new model when that is due, and make it the challenger."),
     Verb("release", "trainer.release:command", "Release a fitted model into generated/ with its revision."),
 )
 

@@ -27,6 +27,7 @@ from trainer.compiler import (
 )
 from trainer.compiler.code_generator import quote_function_name
 from trainer.errors import UserError
+from trainer.model_card import save_card
 from trainer.sql import statement
 
 # Microseconds that an INSERT may spend on saying which features moved its score.
@@ -56,7 +57,7 @@ def compile_folder(folder: ModelFolder) -> CompileReport:
         for name, value in asdict(compiled.report).items()
         if name not in ("algorithm", "features", "classes")
     }
-    folder.write_json("model_card.json", card)
+    save_card(folder, card)
     folder.write_text("register.sql", _registration(folder, card))
     return compiled.report
 

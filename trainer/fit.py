@@ -7,13 +7,16 @@ the figures in its card are its own, not those of a model fitted again on more d
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,15 +27,11 @@ import pandas as pd
 import psycopg
 import typer
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
+from rich.table import Table
 
 from trainer.artefact import ModelFolder, models_folder, require_writable_home
 from trainer.calibration import METHODS, Calibrator, Floats, fit_calibrator
+from trainer.candidates import CANDIDATES, FAMILIES, VOTING, Candidate, fit_model, title_of, win_probability
 from trainer.cli import AsJson, DatabaseUrl
 from trainer.database import connect, resolve_url
 from trainer.dataset import Dataset, load_dataset, mark_training_events
@@ -40,22 +39,29 @@ from trainer.errors import UserError
 from trainer.evaluate import evaluate_folder, shown
 from trainer.metrics import clustered_mean, log_losses, span_codes
 from trainer.model_card import write_card
-from trainer.progress import Progress, progress_bar
+from trainer.progress import Progress, no_progress, output, progress_bar
+from trainer.provenance import Provenance, find_provenance
+from trainer.search import (
+    CHAMPION_RULE,
+    SEARCH_RULE,
+    Judge,
+    Search,
+    Trial,
+    Trials,
+    choose_champion,
+    describe_choice,
+    describe_search,
+    flattery,
+    try_all,
+)
 from trainer.selection import Since, Symbols, Timeframes, Until, as_utc
 from trainer.splits import EMBARGO_BARS, Fold, Splits, split_by_time
 from trainer.sql import statement
-
-"""What the estimator's classes False and True mean, in the order of its probabilities."""
 
 VOLATILITY_FEATURE = "atr_14_to_atr_100_log"
 PRIOR_STRENGTH = 20.0
 """Events that the base rate counts for in a pattern's prior, so that rare patterns stay near it."""
 
-CHAMPION_RULE = (
-    "Of the candidates whose pooled walk-forward log loss is within one standard error of the best one's (of "
-    "the paired difference, events of a calendar month, or week for intraday bars, taken together), the one "
-    "with the fewest operations per row in SQL; of equally cheap ones, the one with the lowest log loss."
-)
 CALIBRATOR_RULE = (
     "Each method is fitted on the out-of-fold predictions of earlier walk-forward blocks and judged on the "
     "next block; identity is kept unless another one's log loss is lower by more than one standard error of "
@@ -67,64 +73,6 @@ THRESHOLD_RULE = (
     "calibrated on earlier blocks only."
 )
 LIBRARIES = ("joblib", "numpy", "pandas", "scikit-learn", "TA-Lib")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model to try: its family and hyper-parameters."""
-
-    name: str
-    family: str
-    parameters: dict[str, float | int]
-
-    def build(self, seed: int) -> Any:
-        """Return the unfitted estimator; every candidate takes missing features."""
-        if self.family == "logistic":
-            return Pipeline(
-                [
-                    ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-                    ("scale", StandardScaler()),
-                    ("classify", LogisticRegression(**self.parameters, max_iter=1000, random_state=seed)),
-                ]
-            )
-        if self.family == "hist_gradient_boosting":
-            # The seed matters only for early stopping and subsampling, which are off.
-            return HistGradientBoostingClassifier(**self.parameters, early_stopping=False, random_state=seed)
-        raise ValueError(f"unknown family: {self.family}")
-
-    def operations_per_row(self, features: int) -> int:
-        """Return how much a row costs in SQL: terms of a sum, or nodes visited (depth of a balanced tree)."""
-        if self.family == "logistic":
-            return features
-        depth = int(np.ceil(np.log2(self.parameters["max_leaf_nodes"])))
-        return int(self.parameters["max_iter"]) * depth
-
-
-def _logistic(strength: float) -> Candidate:
-    return Candidate(f"logistic C={strength:g}", "logistic", {"C": strength})
-
-
-def _boosted(trees: int, leaves: int, rate: float) -> Candidate:
-    parameters = {
-        "max_iter": trees,
-        "max_leaf_nodes": leaves,
-        "learning_rate": rate,
-        "min_samples_leaf": 100,
-        "l2_regularization": 10.0,
-    }
-    return Candidate(f"boosted {trees}x{leaves}", "hist_gradient_boosting", parameters)
-
-
-CANDIDATES: tuple[Candidate, ...] = (
-    _logistic(0.001),
-    _logistic(0.003),
-    _logistic(0.01),
-    _logistic(0.1),
-    _boosted(40, 4, 0.05),
-    _boosted(60, 8, 0.03),
-    _boosted(100, 8, 0.05),
-    _boosted(200, 15, 0.03),
-)
 
 
 @dataclass(frozen=True)
@@ -141,7 +89,8 @@ class FitConfig:
     rule_weight: float = 0.4
     confidence_threshold: float = 0.55
     confirm_share: float = 0.3
-    libraries: dict[str, str] = field(default_factory=lambda: {name: package_version(name) for name in LIBRARIES})
+    libraries: dict[str, str] = field(default_factory=lambda: _versions(LIBRARIES))
+    provenance: Provenance = field(default_factory=Provenance)
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON."""
@@ -152,6 +101,20 @@ class FitConfig:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
+def _versions(distributions: Sequence[str]) -> dict[str, str]:
+    """Return the versions of those distributions that are installed."""
+    found = {}
+    for name in distributions:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = package_version(name)
+    return found
+
+
+def version_of(dataset: Dataset, config: FitConfig) -> str:
+    """Return the version's name: a hash of the data and the configuration."""
+    return "local-" + hashlib.sha256(f"{dataset.sha256()} {config.sha256()}".encode()).hexdigest()[:8]
+
+
 @dataclass(frozen=True, eq=False)
 class FitResult:
     """A fitted champion and all that is known about how it came to be."""
@@ -160,20 +123,32 @@ class FitResult:
     dataset: Dataset
     config: FitConfig
     splits: Splits
-    champion: Candidate
+    champion: Trial
     model: Any
     calibrator: Calibrator
     candidate_table: list[dict[str, Any]]
+    choice: dict[str, Any]
+    """How much the choice among candidates flatters; see ``trainer.search.flattery``."""
+    search: dict[str, Any] | None
+    """How the candidates were found; None when the configuration named them."""
     calibrator_table: list[dict[str, Any]]
     threshold: float
     predictions: pd.DataFrame
     """A row per event of the walk-forward blocks and the holdout; see ``_predictions``."""
 
 
-def fit(dataset: Dataset, config: FitConfig | None = None, *, progress: Progress | None = None) -> FitResult:
+def fit(
+    dataset: Dataset,
+    config: FitConfig | None = None,
+    *,
+    search_seconds: float | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
     """Fit the candidates, choose the champion, calibrate it and learn a threshold.
 
-    The same data and configuration give the same result.
+    The same data and configuration give the same result. With ``search_seconds`` the configuration's candidates are
+    tried first and then, for so long, those of the whole registry; what was tried is then part of the configuration,
+    and Ctrl-C ends the search with what has been tried by then.
 
     Raises:
         UserError: there are too few events for the splits, or a block has only one class.
@@ -196,38 +171,67 @@ def fit(dataset: Dataset, config: FitConfig | None = None, *, progress: Progress
                     "or test: load more bars."
                 )
 
-    steps = _Steps(progress, len(config.candidates) * config.folds + 2 * config.folds + 3)
-    out_of_fold = {}
-    for candidate in config.candidates:
-        predictions = []
-        for fold in splits.folds:
-            model = _fit_model(candidate, dataset.features[fold.train], is_win[fold.train], config.seed)
-            predictions.append(win_probability(model, dataset.features[fold.test]))
-            steps.done(candidate.name)
-        out_of_fold[candidate.name] = np.concatenate(predictions)
-    tested = np.concatenate([fold.test for fold in splits.folds])
     spans = span_codes(dataset.events["detected_at"], span_of(dataset))
-    candidate_table, champion = choose_champion(
-        config.candidates, out_of_fold, is_win[tested], spans[tested], len(dataset.feature_names)
-    )
-    raw = out_of_fold[champion.name]
+    judge = Judge(dataset, splits.folds, spans, config.seed)
+    fits = len(config.candidates) * config.folds if search_seconds is None else 0
+    steps = _Steps(progress, fits + config.folds + 2)
+    if search_seconds is None:
+        trials = try_all(judge, config.candidates, steps.done)
+    else:
+        search = Search(
+            judge,
+            seconds=search_seconds,
+            seed=config.seed,
+            first=config.candidates,
+            on_fit=progress or no_progress,
+        )
+        trials = search.run()
+        tried = tuple(trial.candidate for trial in trials.done)
+        config = replace(config, candidates=tried, libraries={**config.libraries, **_boosting_versions(tried)})
+    tested = np.concatenate([fold.test for fold in splits.folds])
+    candidate_table, champion = choose_champion(trials.done, is_win[tested], spans[tested])
+    choice = flattery(trials.done, champion, is_win[tested], spans[tested], config.seed)
+    if search_seconds is not None:
+        candidate_table = [
+            {**row, "seconds": round(trial.seconds, 3)} for row, trial in zip(candidate_table, trials.done, strict=True)
+        ]
+    raw = champion.raw
 
     block = np.concatenate([np.full(len(fold.test), number) for number, fold in enumerate(splits.folds)])
     calibrator_table, method, nested = choose_calibrator(raw, is_win[tested], spans[tested], block)
     calibrator = fit_calibrator(method, raw, is_win[tested])
 
-    model = _fit_model(champion, dataset.features[splits.holdout.train], is_win[splits.holdout.train], config.seed)
+    holdout = splits.holdout
+    model = fit_model(champion.candidate, dataset.features[holdout.train], is_win[holdout.train], config.seed)
     steps.done("champion")
-    holdout_raw = win_probability(model, dataset.features[splits.holdout.test])
-    placebo = _placebo(dataset, splits, champion, config.seed, steps)
+    holdout_raw = win_probability(model, dataset.features[holdout.test])
+    placebo = _placebo(dataset, splits, champion.candidate, config.seed, steps)
     table = _predictions(dataset, splits, raw, nested, holdout_raw, calibrator(holdout_raw), placebo, config)
     walk_forward = table[table["part"] == "walk_forward"]
     threshold = float(np.quantile(walk_forward["blended"].to_numpy(), 1 - config.confirm_share))
-    version = "local-" + hashlib.sha256(f"{dataset.sha256()} {config.sha256()}".encode()).hexdigest()[:8]
     return FitResult(
-        version, dataset, config, splits, champion, model, calibrator, candidate_table, calibrator_table,
-        threshold, table,
+        version_of(dataset, config), dataset, config, splits, champion, model, calibrator, candidate_table, choice,
+        None if search_seconds is None else _described_search(trials, search_seconds), calibrator_table, threshold,
+        table,
     )  # fmt: skip
+
+
+def _boosting_versions(candidates: Sequence[Candidate]) -> dict[str, str]:
+    families = {candidate.family for candidate in candidates} - {VOTING}
+    return _versions([name for family in sorted(families) for name in FAMILIES[family].distributions])
+
+
+def _described_search(trials: Trials, budget: float) -> dict[str, Any]:
+    return {
+        "rule": SEARCH_RULE,
+        "budget_seconds": budget,
+        "seconds": round(trials.seconds, 1),
+        "ended_by": trials.ended_by,
+        "tried": len(trials.done),
+        "dropped": len(trials.done) - len(trials.finished),
+        "not_reached": trials.not_reached,
+        "not_tried": trials.not_tried,
+    }
 
 
 class _Steps:
@@ -240,54 +244,9 @@ class _Steps:
             self._progress(f"fit {what}", min(self._done, self._total), self._total)
 
 
-def _fit_model(candidate: Candidate, features: Floats, is_win: NDArray[np.bool_], seed: int) -> Any:
-    # Boosting cannot bin a column without values; as a constant it has no split and no weight.
-    known = np.where(np.isnan(features).all(axis=0), 0.0, features)
-    # One thread: sums in one order, and at this size several only wait for each other.
-    with threadpool_limits(limits=1):
-        return candidate.build(seed).fit(known, is_win)
-
-
-def win_probability(model: Any, features: Floats) -> Floats:
-    """Return the model's uncalibrated probability of win per row."""
-    column = list(model.classes_).index(True)
-    with threadpool_limits(limits=1):
-        return np.asarray(model.predict_proba(features)[:, column], dtype=np.float64)
-
-
 def span_of(dataset: Dataset) -> str:
     """Return what moves together in the data's statistics: a ``month``, or a ``week`` of intraday bars."""
     return "week" if dataset.bar_period < pd.Timedelta(days=1) else "month"
-
-
-def choose_champion(
-    candidates: Sequence[Candidate],
-    out_of_fold: dict[str, Floats],
-    is_win: NDArray[np.bool_],
-    spans: NDArray[np.int64],
-    features: int,
-) -> tuple[list[dict[str, Any]], Candidate]:
-    """Apply ``CHAMPION_RULE``; return a table of all candidates, and the champion."""
-    losses = {name: log_losses(raw, is_win) for name, raw in out_of_fold.items()}
-    best = min(losses, key=lambda name: float(losses[name].mean()))
-    table = []
-    for candidate in candidates:
-        difference, error = clustered_mean(losses[candidate.name] - losses[best], spans)
-        table.append(
-            {
-                "name": candidate.name,
-                "family": candidate.family,
-                "parameters": candidate.parameters,
-                "log_loss": float(losses[candidate.name].mean()),
-                "behind_best": difference,
-                "standard_error": 0.0 if candidate.name == best else error,
-                "operations_per_row": candidate.operations_per_row(features),
-                "eligible": candidate.name == best or difference <= error,
-            }
-        )
-    eligible = [row for row in table if row["eligible"]]
-    winner = min(eligible, key=lambda row: (row["operations_per_row"], row["log_loss"], row["name"]))
-    return table, next(candidate for candidate in candidates if candidate.name == winner["name"])
 
 
 def choose_calibrator(
@@ -336,7 +295,7 @@ def _placebo(
     permuted = np.random.default_rng(seed).permutation(dataset.is_win)
     predictions = []
     for fold in (*splits.folds, splits.holdout):
-        model = _fit_model(champion, dataset.features[fold.train], permuted[fold.train], seed)
+        model = fit_model(champion, dataset.features[fold.train], permuted[fold.train], seed)
         predictions.append(win_probability(model, dataset.features[fold.test]))
         steps.done("placebo")
     return permuted, predictions
@@ -430,7 +389,7 @@ def save(result: FitResult, models: Path) -> Path:
 
 
 def _description(result: FitResult) -> dict[str, Any]:
-    dataset, holdout = result.dataset, result.splits.holdout
+    dataset, holdout, champion = result.dataset, result.splits.holdout, result.champion.candidate
     training, tested = dataset.take(holdout.train), dataset.take(holdout.test)
     purged = len(dataset) - len(training) - len(tested)
     used = dataset.features[np.concatenate([holdout.train, holdout.test])]
@@ -454,15 +413,19 @@ def _description(result: FitResult) -> dict[str, Any]:
             for fold in result.splits.folds
         ],
         "configuration": result.config.to_json(),
+        "provenance": {**asdict(result.config.provenance), "warnings": result.config.provenance.warnings},
         "configuration_sha256": result.config.sha256(),
         "python": platform.python_version(),
         "champion": {
-            "name": result.champion.name,
-            "family": result.champion.family,
-            "parameters": result.champion.parameters,
-            "operations_per_row": result.champion.operations_per_row(len(dataset.feature_names)),
+            "name": champion.name,
+            "family": champion.family,
+            "title": title_of(champion),
+            "parameters": champion.parameters,
+            "microseconds_per_row": result.champion.microseconds,
             "rule": CHAMPION_RULE,
             "candidates": result.candidate_table,
+            "choice": result.choice,
+            "search": result.search,
         },
         "calibrator": {
             "method": result.calibrator.method,
@@ -475,12 +438,23 @@ def _description(result: FitResult) -> dict[str, Any]:
             "rule": THRESHOLD_RULE.format(share=result.config.confirm_share),
         },
         "golden_rows": golden_rows(result.model, used, dataset.feature_names),
+        "example": _example(dataset),
     }
 
 
 def _window(dataset: Dataset) -> dict[str, str]:
     first, last = dataset.window
     return {"start": first.isoformat(), "end": last.isoformat()}
+
+
+def _example(dataset: Dataset) -> dict[str, Any]:
+    """Return the required columns of the newest event: what an INSERT looks like."""
+    newest = dataset.events.iloc[-1]
+    return {
+        **{name: str(newest[name]) for name in ("symbol", "timeframe", "pattern_type")},
+        "detected_at": newest["detected_at"].isoformat(),
+        "rule_confidence": float(newest["rule_confidence"]),
+    }
 
 
 def golden_rows(model: Any, features: Floats, feature_names: Sequence[str], count: int = 20) -> list[dict[str, Any]]:
@@ -505,32 +479,107 @@ def golden_rows(model: Any, features: Floats, feature_names: Sequence[str], coun
     ]
 
 
-def train(
-    connection: psycopg.Connection[Any],
-    dataset: Dataset,
-    *,
-    models: Path | None = None,
-    progress: Progress | None = None,
-) -> Path:
-    """Fit a data set with the database's blend settings, evaluate, write the card, mark the events.
-
-    Returns the folder ``models / local-<hash8>``, by default among the models of this machine. The name is a
-    hash of data and configuration: the same ones give the same folder.
+def configuration(connection: psycopg.Connection[Any], provenance: Provenance | None = None) -> FitConfig:
+    """Return the configuration with the database's blend settings.
 
     Raises:
-        UserError: there are too few events.
+        UserError: the settings are missing.
     """
     with connection.transaction():
         settings = connection.execute(statement("blend_settings")).fetchone()
     if settings is None:
         raise UserError("The table ml_settings is empty: restore it with INSERT INTO ml_settings DEFAULT VALUES.")
-    config = FitConfig(ml_weight=settings[0], rule_weight=settings[1], confidence_threshold=settings[2])
-    result = fit(dataset, config, progress=progress)
+    return FitConfig(
+        ml_weight=settings[0],
+        rule_weight=settings[1],
+        confidence_threshold=settings[2],
+        provenance=provenance or Provenance(),
+    )
+
+
+def train(
+    connection: psycopg.Connection[Any],
+    dataset: Dataset,
+    *,
+    models: Path | None = None,
+    provenance: Provenance | None = None,
+    search_seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Fit a data set with the database's blend settings, evaluate, write the card, mark the events.
+
+    Returns the folder ``models / local-<hash8>``, by default among the models of this machine. The name is a
+    hash of data and configuration: the same ones give the same folder. Without ``provenance`` the card says what
+    the database shows about the source of the data.
+
+    Raises:
+        UserError: there are too few events.
+    """
+    config = configuration(connection, provenance or find_provenance(connection, dataset))
+    result = fit(dataset, config, search_seconds=search_seconds, progress=progress)
     folder = save(result, models_folder() if models is None else models)
     evaluate_folder(folder)
     write_card(folder)
     mark_training_events(connection, dataset, result.splits.names(len(dataset)))
     return folder
+
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration such as 90s, 10m or 1.5h; a number alone is seconds.
+
+    Raises:
+        UserError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    seconds = float(found[1]) * UNITS[found[2] or "s"] if found else 0.0
+    if seconds <= 0:
+        raise UserError(f"--time-budget {text} is no duration: write 90s, 10m or 1.5h.")
+    return seconds
+
+
+SearchAll = Annotated[
+    bool, typer.Option("--search", help="Try the whole registry of models, not only the quick set, for --time-budget.")
+]
+TimeBudget = Annotated[
+    str,
+    typer.Option(
+        "--time-budget",
+        metavar="DURATION",
+        help="How long --search tries models; Ctrl-C ends it earlier, with the best so far. The champion is fitted "
+        "after it.",
+    ),
+]
+DataSource = Annotated[
+    str | None,
+    typer.Option(
+        "--data-source",
+        metavar="TEXT",
+        help="Where the bars come from, for the model card; default: undeclared, unless they are the shipped ones.",
+        show_default=False,
+    ),
+]
+Synthetic = Annotated[bool, typer.Option("--synthetic", help="Say in the model card that the data are made up.")]
+Author = Annotated[
+    str | None,
+    typer.Option(
+        "--author", metavar="NAME", envvar="PATTERN_CONFIDENCE_AUTHOR",
+        help="Who answers for the model, for its card; default: the account that fits it.", show_default=False,
+    ),
+]  # fmt: skip
+Contact = Annotated[
+    str | None,
+    typer.Option(
+        "--contact", metavar="TEXT", envvar="PATTERN_CONFIDENCE_CONTACT",
+        help="Whom to ask about the model, for its card.", show_default=False,
+    ),
+]  # fmt: skip
+License = Annotated[
+    str | None,
+    typer.Option("--license", metavar="TEXT", help="The model's licence, for its card.", show_default=False),
+]
 
 
 def fit_command(
@@ -542,10 +591,18 @@ def fit_command(
     min_quality: Annotated[
         float, typer.Option("--min-quality", min=0, max=1, help="Leave out events of lower data quality.")
     ] = 0.0,
+    search: SearchAll = False,
+    time_budget: TimeBudget = "10m",
+    data_source: DataSource = None,
+    synthetic: Synthetic = False,
+    author: Author = None,
+    contact: Contact = None,
+    model_license: License = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit the candidates on labelled events, choose a champion, calibrate and evaluate it."""
+    seconds = parse_duration(time_budget) if search else None
     require_writable_home()
     with connect(resolve_url(database_url)) as connection, progress_bar("fits") as progress:
         dataset = load_dataset(
@@ -557,16 +614,70 @@ def fit_command(
             until=as_utc(until),
             min_quality=min_quality,
         )
-        folder = train(connection, dataset, progress=progress)
+        provenance = find_provenance(
+            connection,
+            dataset,
+            data_source=data_source,
+            synthetic=synthetic,
+            author=author,
+            contact=contact,
+            license=model_license,
+        )
+        folder = train(connection, dataset, provenance=provenance, search_seconds=seconds, progress=progress)
     card = json.loads((folder / "model_card.json").read_text())
     if as_json:
         typer.echo(json.dumps({"version": card["version"], "folder": str(folder), "card": card}))
         return
+    print_fit(card)
+    typer.echo(f"{folder}\nnext: trainer evaluate")
+
+
+def print_fit(card: dict[str, Any]) -> None:
+    """Print what a fit has found: the candidates within reach, the model, and what to know about its data."""
+    if card["search"]:
+        print_search(card)
     method = card["calibrator"]["method"]
     calibrated = "not calibrated (identity)" if method == "identity" else f"calibrated by {method}"
-    typer.echo(f"{card['version']}: {card['algorithm']} {card['hyperparameters']}, {calibrated}")
+    parameters = card["hyperparameters"]
+    shown_parameters = ", ".join(m["name"] for m in parameters["members"]) if "members" in parameters else parameters
+    typer.echo(f"{card['version']}: {card['algorithm']} {shown_parameters}, {calibrated}")
     typer.echo(
         f"{card['training']['events']:,} events to train on, {card['holdout']['events']:,} held out: "
         f"AUC {shown(card['metrics']['holdout']['auc']['calibrated'])}"
     )
-    typer.echo(f"{folder}\nnext: trainer evaluate")
+    for warning in card["warnings"]:
+        typer.echo(warning)
+
+
+SHOWN_CANDIDATES = 12
+
+
+def print_search(card: dict[str, Any]) -> None:
+    """Print how a search has ended and its best candidates, one of each family at least."""
+    typer.echo(describe_search(card["search"]))
+    ranked = sorted(
+        card["candidates"], key=lambda row: (row["blocks"] < len(card["protocol"]["walk_forward"]), row["log_loss"])
+    )
+    families: set[str] = set()
+    shown_rows = []
+    for place, row in enumerate(ranked):
+        if place < SHOWN_CANDIDATES or row["family"] not in families or row["name"] == card["champion"]:
+            shown_rows.append(row)
+        families.add(row["family"])
+    console = output()
+    table = Table(box=None, pad_edge=False)
+    for title in ("log loss", "behind best", "std. error", "us in SQL", "within 1 SE", ""):
+        table.add_column(title, justify="left" if title in ("", "within 1 SE") else "right")
+    for row in shown_rows:
+        table.add_row(
+            f"{row['log_loss']:.5f}",
+            f"{row['behind_best']:+.5f}",
+            f"{row['standard_error']:.5f}",
+            f"{row['microseconds_per_row']:.0f}",
+            "champion" if row["name"] == card["champion"] else "yes" if row["eligible"] else "no",
+            row["name"],
+        )
+    console.print(table)
+    if len(shown_rows) < len(ranked):
+        typer.echo(f"{len(ranked) - len(shown_rows):,} more are in the model card.")
+    typer.echo(describe_choice(card["choice"]))

@@ -1,7 +1,8 @@
 """The model card: what a model is, what it was made of, what it is for, and what it is not for.
 
 ``trainer fit`` writes it, ``trainer compile`` adds the artefact's hash, the registry keeps it. A card with a
-missing part is refused, so that no model goes live undescribed.
+missing part is refused, so that no model goes live undescribed. ``model_card.json`` is the card; ``model_card.md`` is
+the same to read, with the sections that skops and Hugging Face have.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from trainer import __version__
 from trainer.artefact import ModelFolder
+from trainer.card_markdown import render_card
 from trainer.dataset import CLASSES, OUTCOMES
 from trainer.errors import UserError
 from trainer.evaluate import describe_calibrator, not_shown
+from trainer.provenance import SYNTHETIC_WARNING
+from trainer.search import describe_choice
+from trainer.sql import package_text
 
+NO_AUTHOR = "Nobody was named when it was fitted."
 INTENDED_USE = (
     "Ranking chart-pattern events of the kinds, timeframes and markets it was trained on by the chance of a "
     "large enough favourable move in time, blended with the rule's confidence, as one input among others of "
@@ -33,9 +40,23 @@ LIMITATIONS = (
 )
 """What is true of every model by construction; ``build_card`` adds what the holdout does not show."""
 
+TRAINING_PROCEDURE = (
+    "Candidates are fitted on expanding, purged and embargoed walk-forward blocks and compared on the events of the "
+    "block that follows; the champion is fitted once on everything before the holdout, which it then predicts and on "
+    "which nothing was chosen. The calibrator and the recommended threshold are learnt from walk-forward predictions. "
+    "That fitted model is the one in the registry: its figures are its own."
+)
 # What a card must say, and of which type.
 REQUIRED: dict[str, type | tuple[type, ...]] = {
     "version": str,
+    "description": str,
+    "data_source": dict,
+    "authors": list,
+    "contact": str,
+    "citation": str,
+    "license": str,
+    "get_started": list,
+    "training_procedure": str,
     "algorithm": str,
     "classes": list,
     "target": str,
@@ -45,6 +66,7 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "hyperparameters": dict,
     "champion_rule": str,
     "candidates": list,
+    "choice": dict,
     "data_window": dict,
     "training": dict,
     "holdout": dict,
@@ -62,16 +84,28 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "intended_use": str,
     "limitations": list,
 }
-_PLACEHOLDER = re.compile(r"\b(TODO|TBD|FIXME|XXX|placeholder|lorem ipsum)\b", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"\b(TODO|TBD|FIXME|XXX|placeholder|lorem ipsum|more information needed|fill (this )?in|your (name|e-?mail)|to be "
+    r"(added|completed|decided|defined|determined|done|filled|written)|example\.(com|org))\b|<[a-z_ ]+>",
+    re.IGNORECASE,
+)
 
 
 def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
     """Make the card from what a fit says about itself (``dataset.json``) and its evaluation."""
     dataset, champion, protocol = (description[name] for name in ("dataset", "champion", "configuration"))
-    label = dataset["label"]
-    return {
+    label, source = dataset["label"], description["provenance"]
+    card: dict[str, Any] = {
         "version": description["version"],
+        "description": _described(description),
+        "warnings": source["warnings"],
+        "data_source": {"description": source["data_source"], "known_by": source["known_by"]},
+        "synthetic": source["synthetic"],
+        "authors": list(source["authors"]) or [NO_AUTHOR],
+        "contact": source["contact"],
+        "license": source["license"],
         "algorithm": champion["family"],
+        "champion": champion["name"],
         "classes": list(CLASSES),
         "target": "probability of win against loss and timeout",
         "label": {
@@ -83,7 +117,10 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "hyperparameters": champion["parameters"],
         "champion_rule": champion["rule"],
         "candidates": champion["candidates"],
-        "operations_per_row": champion["operations_per_row"],
+        "choice": champion["choice"],
+        "search": champion["search"],
+        "microseconds_per_row": champion["microseconds_per_row"],
+        "training_procedure": TRAINING_PROCEDURE,
         "data_window": description["training"]["data_window"],
         "training": description["training"],
         "holdout": description["holdout"],
@@ -107,9 +144,51 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "golden_rows": description["golden_rows"],
         "intended_use": INTENDED_USE,
         "limitations": [
+            *source["warnings"],
             *LIMITATIONS,
             describe_calibrator(description["calibrator"]["method"]),
+            describe_choice(champion["choice"]),
             *not_shown(evaluation["holdout"]),
+        ],
+        "example": description["example"],
+    }
+    return {**card, **_named_after(card)}
+
+
+def _described(description: dict[str, Any]) -> str:
+    dataset = description["dataset"]
+    series = dataset["series"]
+    symbols = sorted({item["symbol"] for item in series})
+    timeframes = sorted({item["timeframe"] for item in series})
+    return (
+        f"A binary classifier ({description['champion']['title']}) that gives a chart-pattern event the probability of "
+        f"the outcome win by the label {dataset['label']}, from {len(dataset['feature_names'])} features of the bars "
+        f"up to the event. It was fitted on {description['training']['events']:,} events of {', '.join(symbols)} "
+        f"({', '.join(timeframes)}), is compiled to PL/pgSQL and scores inside PostgreSQL."
+    )
+
+
+def _named_after(card: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts of the card that contain the version: a release gives the model another one."""
+    version, example = card["version"], card["example"]
+    sql = package_text("get_started.sql").format(
+        **{name: str(value).replace("'", "''") for name, value in example.items()},
+        version=version,
+        threshold=card["recommended_threshold"],
+    )
+    return {
+        "citation": (
+            f"pattern-confidence {__version__}, model {version}, fitted on data up to "
+            f"{card['data_window']['end'][:10]} (SHA-256 of the data set {card['dataset_sha256'][:16]})."
+        ),
+        "get_started": [
+            {
+                "title": "Install it and make it the champion, in a shell",
+                "language": "sh",
+                "code": f"python -m trainer compile {version}\npython -m trainer verify {version}\n"
+                f"python -m trainer deploy {version}\npython -m trainer promote {version}",
+            },
+            {"title": "Score an event, in SQL", "language": "sql", "code": sql.strip()},
         ],
     }
 
@@ -166,6 +245,12 @@ def validate_card(card: dict[str, Any], *, compiled: bool = False) -> None:
 def _contradictions(card: dict[str, Any]) -> list[str]:
     problems = []
     names = card["feature_names"]
+    if not isinstance(card["data_source"].get("description"), str) or not card["data_source"].get("known_by"):
+        problems.append("data_source does not say where the data come from, and how that is known")
+    if card.get("synthetic", "missing") not in (None, True, False):
+        problems.append("synthetic does not say true, false or, where nobody has said, null")
+    elif card["synthetic"] and SYNTHETIC_WARNING not in card.get("warnings", []):
+        problems.append("warnings do not say that the data are synthetic")
     if len(set(names)) != len(names):
         problems.append("feature_names has a name twice")
     if card["feature_names_sha256"] != hash_of_names(names):
@@ -195,7 +280,8 @@ def _contradictions(card: dict[str, Any]) -> list[str]:
         if list(row.get("features", {})) != names:
             problems.append(f"golden row {position} has other features")
         probabilities = row.get("probabilities", [])
-        if len(probabilities) != len(card["classes"]) or not math.isclose(sum(probabilities), 1, abs_tol=1e-9):
+        # XGBoost computes in float32.
+        if len(probabilities) != len(card["classes"]) or not math.isclose(sum(probabilities), 1, abs_tol=1e-6):
             problems.append(f"golden row {position} has no probability per class")
     return problems
 
@@ -223,5 +309,13 @@ def write_card(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} has no {Path(error.filename).name}: run `trainer fit` first.") from None
     card = build_card(description, evaluation)
     validate_card(card)
-    ModelFolder(folder).write_json("model_card.json", card)
+    save_card(ModelFolder(folder), card)
     return card
+
+
+def save_card(folder: ModelFolder, card: dict[str, Any]) -> None:
+    """Write ``model_card.json`` and ``model_card.md``, with the version that the card has now."""
+    if "example" in card:
+        card.update(_named_after(card))
+        folder.write_text("model_card.md", render_card(card))
+    folder.write_json("model_card.json", card)

@@ -19,20 +19,18 @@ from synthetic_events import make_dataset
 
 from trainer.bars import load_bars
 from trainer.calibration import METHODS, Calibrator, fit_calibrator
+from trainer.candidates import CANDIDATES, Candidate, win_probability
 from trainer.dataset import load_dataset
 from trainer.errors import UserError
 from trainer.fit import (
-    CANDIDATES,
-    Candidate,
     FitConfig,
     choose_calibrator,
-    choose_champion,
     fit,
     fit_command,
     golden_rows,
     save,
     train,
-    win_probability,
+    version_of,
 )
 from trainer.harvest import harvest
 from trainer.label import label_outcomes
@@ -174,32 +172,6 @@ def test_clustered_error_equals_that_of_cluster_sums() -> None:
     assert clustered_mean(values, np.zeros(2000, dtype=int))[1] == np.inf
 
 
-def test_champion_is_the_cheapest_within_one_standard_error() -> None:
-    random = np.random.default_rng(4)
-    chance = random.beta(2, 3, 3000)
-    wins, months = random.random(3000) < chance, np.arange(3000) // 30
-    cheap, middle, dear = (
-        Candidate(name, "hist_gradient_boosting", {"max_iter": trees, "max_leaf_nodes": 4})
-        for name, trees in (("cheap", 10), ("middle", 20), ("dear", 30))
-    )
-    almost = np.clip(chance + random.normal(0, 0.003, 3000), 0.01, 0.99)
-    bad = np.clip(chance + random.normal(0, 0.3, 3000), 0.05, 0.95)
-    predictions = {"cheap": bad, "middle": almost, "dear": chance}
-    table, champion = choose_champion([dear, cheap, middle], predictions, wins, months, 5)
-    rows = {row["name"]: row for row in table}
-    assert champion is middle
-    assert [rows[name]["eligible"] for name in ("cheap", "middle", "dear")] == [False, True, True]
-    assert rows["dear"]["log_loss"] == pytest.approx(log_loss(wins, chance))
-    assert rows["cheap"]["behind_best"] > rows["cheap"]["standard_error"] > 0
-
-
-def test_costs_in_sql() -> None:
-    costs = {candidate.name: candidate.operations_per_row(60) for candidate in CANDIDATES}
-    assert costs["logistic C=0.01"] == 60
-    assert costs["boosted 40x4"] == 80
-    assert costs["boosted 100x8"] == 300
-
-
 # ------------------------------------------------------------------------------------------------------- fit
 
 
@@ -233,7 +205,8 @@ def test_holdout_outcomes_change_no_choice() -> None:
     flipped.loc[later, "outcome_label"] = np.where(flipped.loc[later, "outcome_label"] == "win", "loss", "win")
     # A holdout of one class would be refused; flipping keeps both.
     other = fit(dataclasses.replace(dataset, events=flipped), QUICK)
-    assert other.champion == result.champion
+    assert other.champion.candidate == result.champion.candidate
+    assert other.choice == result.choice
     assert other.calibrator == result.calibrator
     assert other.threshold == result.threshold
     assert other.candidate_table == result.candidate_table
@@ -254,6 +227,7 @@ def test_same_data_and_configuration_give_the_same_folder(tmp_path: Path) -> Non
     first, second = (save(fit(make_dataset(900), QUICK), tmp_path / name) for name in "ab")
     assert first.name == second.name
     assert first.name.startswith("local-")
+    assert first.name == version_of(make_dataset(900), QUICK)
     assert len(first.name) == 14
     for name in ("calibrator.json", "dataset.json", "predictions.csv.gz", "model.joblib"):
         assert (first / name).read_bytes() == (second / name).read_bytes()

@@ -8,15 +8,23 @@ from typing import Any
 import pytest
 from synthetic_events import make_dataset
 
+from trainer.artefact import ModelFolder
+from trainer.candidates import CANDIDATES, ensemble
+from trainer.card_markdown import render_card
 from trainer.errors import UserError
 from trainer.evaluate import ABOVE, NOT_SHOWN, evaluate_folder
-from trainer.fit import CANDIDATES, FitConfig, fit, save
-from trainer.model_card import LIMITATIONS, REQUIRED, build_card, hash_of_names, validate_card, write_card
+from trainer.fit import FitConfig, fit, save
+from trainer.model_card import LIMITATIONS, REQUIRED, build_card, hash_of_names, save_card, validate_card, write_card
+from trainer.provenance import NOT_DECLARED_WARNING, SYNTHETIC_WARNING, Provenance
+from trainer.search import describe_choice
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    result = fit(make_dataset(900), FitConfig(candidates=CANDIDATES[:2]))
+    made_up = Provenance(
+        "Random numbers.", "declaration", True, ("The test suite",), "The tests' readers.", "None needed."
+    )
+    result = fit(make_dataset(900), FitConfig(candidates=CANDIDATES[:2], provenance=made_up))
     folder = save(result, tmp_path_factory.mktemp("models"))
     evaluate_folder(folder)
     return folder
@@ -44,8 +52,10 @@ def test_card_says_everything(folder: Path, card: dict[str, Any]) -> None:
 
 def test_limitations_are_computed(folder: Path, card: dict[str, Any]) -> None:
     evaluation, description = (json.loads((folder / f"{name}.json").read_text()) for name in ("evaluation", "dataset"))
-    assert card["limitations"][: len(LIMITATIONS)] == list(LIMITATIONS)
-    assert "identity, that is, none" in card["limitations"][len(LIMITATIONS)]
+    constant = [SYNTHETIC_WARNING, *LIMITATIONS]
+    assert card["limitations"][: len(constant)] == constant
+    assert "identity, that is, none" in card["limitations"][len(constant)]
+    assert card["limitations"][len(constant) + 1] == describe_choice(card["choice"])
     for words in ("volatility", "direction"):
         assert words not in " ".join(LIMITATIONS)
 
@@ -57,10 +67,10 @@ def test_limitations_are_computed(folder: Path, card: dict[str, Any]) -> None:
         found["auc"]["verdict"] = ABOVE
     for name in ("brier", "log_loss"):
         holdout[f"{name}_skill_own_base_rate"]["verdict"] = ABOVE
-    assert len(build_card(description, evaluation)["limitations"]) == len(LIMITATIONS) + 1
+    assert len(build_card(description, evaluation)["limitations"]) == len(constant) + 2
     holdout["auc_above"]["volatility"] = {"value": 0.01, "low": -0.02, "high": 0.04, "verdict": NOT_SHOWN}
     holdout["auc_win_vs_loss"] = {"value": 0.51, "low": 0.47, "high": 0.55, "verdict": NOT_SHOWN}
-    said = build_card(description, evaluation)["limitations"][len(LIMITATIONS) + 1 :]
+    said = build_card(description, evaluation)["limitations"][len(constant) + 2 :]
     assert len(said) == 2
     assert "0.510 [0.470, 0.550]: not shown to tell which barrier comes first" in said[0]
     assert "not shown to be above that of volatility alone (+0.010 [-0.020, 0.040])" in said[1]
@@ -79,6 +89,13 @@ def test_a_missing_or_empty_part_is_refused(card: dict[str, Any], name: str) -> 
         (["intended_use"], "TODO", "card.intended_use is a placeholder"),
         (["label", "definition"], " ", "card.label.definition is a placeholder"),
         (["limitations", 0], "tbd", r"card.limitations\[0\] is a placeholder"),
+        (["authors", 0], "[More Information Needed]", r"card.authors\[0\] is a placeholder"),
+        (["contact"], "<your e-mail address>", "card.contact is a placeholder"),
+        (["citation"], "To be added.", "card.citation is a placeholder"),
+        (["license"], "fill in", "card.license is a placeholder"),
+        (["data_source", "description"], None, "data_source does not say where"),
+        (["synthetic"], "no", "synthetic does not say true, false"),
+        (["warnings"], [], "warnings do not say that the data are synthetic"),
         (["recommended_threshold"], 1.2, "recommended_threshold is not between 0 and 1"),
         (["feature_names", 0], "noise_1", "a name twice"),
         (["feature_names_sha256"], hash_of_names(["a"]), "is not the hash of feature_names"),
@@ -100,6 +117,85 @@ def test_contradictions_are_refused(card: dict[str, Any], path: list[Any], value
     inner[path[-1]] = value
     with pytest.raises(UserError, match=problem):
         validate_card(broken)
+
+
+SECTIONS = (
+    "Model description", "Intended use", "Limitations", "How to get started", "Training data", "Training procedure",
+    "Evaluation", "Calibration and threshold", "In the database", "Environment", "Authors", "Contact", "Citation",
+    "License",
+)  # fmt: skip
+
+
+def test_the_card_to_read_has_all_sections(folder: Path, card: dict[str, Any]) -> None:
+    text = (folder / "model_card.md").read_text()
+    assert text == render_card(card)
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(SECTIONS)
+    parts = dict(zip(SECTIONS, text.split("\n## ")[1:], strict=True))
+    for title, part in parts.items():
+        assert len(part.removeprefix(title).strip()) > 5, title
+    assert text.startswith('---\nlibrary_name: pattern-confidence\nmodel_name: "local-')
+    assert '- "synthetic-data"' in text.partition("\n---\n")[0]
+    assert text.index(SYNTHETIC_WARNING) < text.index("## Model description")
+    assert "Random numbers. Synthetic: yes." in parts["Training data"]
+    assert card["dataset_sha256"] in parts["Training data"]
+    for symbol in ("S0", "S1", "S2"):
+        assert f"| {symbol} | 1d |" in parts["Training data"]
+    assert "| C | " in parts["Training procedure"]
+    assert f"| **{card['champion']}** | " in parts["Training procedure"]
+    assert "| brier | " not in parts["Evaluation"]
+    for sentence in (*card["conclusions"], *card["limitations"]):
+        assert f"- {sentence}" in text
+    widths = {line.count("|") for line in parts["Evaluation"].splitlines() if line.startswith("|")}
+    assert widths == {4}
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_how_to_get_started_follows_the_version(folder: Path, card: dict[str, Any], tmp_path: Path) -> None:
+    shell, sql = card["get_started"]
+    assert f"trainer promote {card['version']}" in shell["code"]
+    assert "INSERT INTO pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence)" in sql["code"]
+    released = copy.deepcopy(card) | {"version": "v0099"}
+    released["example"]["symbol"] = "O'Neil"
+    save_card(ModelFolder(tmp_path), released)
+    text = (tmp_path / "model_card.md").read_text()
+    assert json.loads((tmp_path / "model_card.json").read_text()) == released
+    assert card["version"] not in text
+    assert "trainer promote v0099" in text
+    assert "VALUES ('O''Neil', '1d'" in text
+
+
+def test_a_card_of_an_earlier_release_stays_as_it_was(tmp_path: Path) -> None:
+    old = {"version": "v0001", "compiled": {}}
+    save_card(ModelFolder(tmp_path), old)
+    assert json.loads((tmp_path / "model_card.json").read_text()) == {"version": "v0001", "compiled": {}}
+    assert not (tmp_path / "model_card.md").exists()
+
+
+def test_the_source_of_the_data_is_always_said() -> None:
+    assert Provenance().warnings == [NOT_DECLARED_WARNING]
+    assert Provenance("Our feed.", "declaration", False).warnings == []
+    assert Provenance("Our feed.", "declaration", True).warnings == [SYNTHETIC_WARNING]
+
+
+def test_a_search_and_a_vote_are_in_the_card_to_read(card: dict[str, Any]) -> None:
+    vote = ensemble(CANDIDATES[:2])
+    row = card["candidates"][0]
+    searched = copy.deepcopy(card)
+    searched |= {"hyperparameters": vote.parameters, "champion": vote.name}
+    searched["candidates"] = [
+        {**row, "name": vote.name, "seconds": 0.0},
+        {**row, "seconds": 12.34, "blocks": 2, "eligible": False},
+    ]
+    searched["search"] = {
+        "rule": "At random.", "budget_seconds": 60.0, "seconds": 61.2, "ended_by": "interrupted", "tried": 2,
+        "dropped": 1, "not_reached": 7, "not_tried": [{"family": "xgboost", "reason": "The package is missing."}],
+    }  # fmt: skip
+    text = render_card(searched)
+    assert "2 configurations were tried in 61 s, until it was interrupted" in text
+    assert "Not tried: xgboost (The package is missing)." in text
+    assert "| dropped after 2 blocks | " in text
+    assert "| 12.3 |" in text
+    assert f"| member | {CANDIDATES[1].name} |" in text
 
 
 def test_a_compiled_card_names_its_artefact(card: dict[str, Any]) -> None:

@@ -1,0 +1,12 @@
+-- The champion, the end of the data that it was fitted and judged on, and what its card says of the holdout.
+-- Called by: trainer.retrain. Calls: nothing. Reads: public.ml_aliases, public.ml_models. Writes: nothing.
+
+SELECT
+    m.version,
+    greatest(upper(m.data_window), (m.card #>> '{holdout,data_window,end}')::timestamptz),
+    m.card ->> 'dataset_sha256',
+    (m.card #>> '{metrics,holdout,auc,calibrated,value}')::double precision,
+    (m.card #>> '{metrics,holdout,brier_skill_own_base_rate,value}')::double precision
+FROM public.ml_aliases AS a
+INNER JOIN public.ml_models AS m ON m.version = a.version
+WHERE a.alias = 'champion'

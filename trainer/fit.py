@@ -48,6 +48,8 @@ from trainer.sql import statement
 """What the estimator's classes False and True mean, in the order of its probabilities."""
 
 VOLATILITY_FEATURE = "atr_14_to_atr_100_log"
+PLANTED_NOISE = 0.5
+"""Standard deviation of the noise on a planted feature that knows the outcome: alone it has an AUC of 0.92."""
 PRIOR_STRENGTH = 20.0
 """Events that the base rate counts for in a pattern's prior, so that rare patterns stay near it."""
 
@@ -196,7 +198,7 @@ def fit(dataset: Dataset, config: FitConfig | None = None, *, progress: Progress
                     "or test: load more bars."
                 )
 
-    steps = _Steps(progress, len(config.candidates) * config.folds + 2 * config.folds + 3)
+    steps = _Steps(progress, len(config.candidates) * config.folds + 3 * config.folds + 4)
     out_of_fold = {}
     for candidate in config.candidates:
         predictions = []
@@ -221,6 +223,7 @@ def fit(dataset: Dataset, config: FitConfig | None = None, *, progress: Progress
     holdout_raw = win_probability(model, dataset.features[splits.holdout.test])
     placebo = _placebo(dataset, splits, champion, config.seed, steps)
     table = _predictions(dataset, splits, raw, nested, holdout_raw, calibrator(holdout_raw), placebo, config)
+    table["planted"] = _planted(dataset, splits, champion, config.seed, steps)
     walk_forward = table[table["part"] == "walk_forward"]
     threshold = float(np.quantile(walk_forward["blended"].to_numpy(), 1 - config.confirm_share))
     version = "local-" + hashlib.sha256(f"{dataset.sha256()} {config.sha256()}".encode()).hexdigest()[:8]
@@ -342,6 +345,21 @@ def _placebo(
     return permuted, predictions
 
 
+def _planted(dataset: Dataset, splits: Splits, champion: Candidate, seed: int, steps: _Steps) -> Floats:
+    """Fit the champion with one more feature, the outcome with noise, and return its test predictions.
+
+    An evaluation that did not see this leak would see none.
+    """
+    leak = dataset.is_win + np.random.default_rng(seed).normal(0.0, PLANTED_NOISE, len(dataset))
+    features = np.column_stack([dataset.features, leak])
+    predictions = []
+    for fold in (*splits.folds, splits.holdout):
+        model = _fit_model(champion, features[fold.train], dataset.is_win[fold.train], seed)
+        predictions.append(win_probability(model, features[fold.test]))
+        steps.done("planted leak")
+    return np.concatenate(predictions)
+
+
 def _baselines(dataset: Dataset, fold: Fold) -> pd.DataFrame:
     """Return what three simple rules, learnt on the fold's training rows, say about its test rows."""
     is_win = dataset.is_win
@@ -382,6 +400,7 @@ def _predictions(
     ``part`` (walk_forward, holdout), ``block``, ``id, symbol, timeframe, pattern_type, direction,
     detected_at, outcome_label, rule_confidence``, ``raw``, ``calibrated`` and ``blended`` probabilities, the baselines
     ``constant, prior, volatility`` (a score, no probability), and ``placebo`` with its own ``placebo_win``.
+    ``fit`` adds ``planted``, the predictions of the champion with a feature that knows the outcome.
     """
     folds = (*splits.folds, splits.holdout)
     tested = np.concatenate([fold.test for fold in folds])
@@ -446,12 +465,13 @@ def _description(result: FitResult) -> dict[str, Any]:
             "events": len(tested),
             "class_counts": tested.class_counts(),
             "data_window": _window(tested),
+            **_times(dataset, holdout),
         },
         "purged_events": purged,
         "span": span_of(dataset),
+        "embargo_seconds": (result.config.embargo_bars * dataset.bar_period).total_seconds(),
         "walk_forward": [
-            {"test_start": fold.test_start.isoformat(), "train": len(fold.train), "test": len(fold.test)}
-            for fold in result.splits.folds
+            {**_times(dataset, fold), "train": len(fold.train), "test": len(fold.test)} for fold in result.splits.folds
         ],
         "configuration": result.config.to_json(),
         "configuration_sha256": result.config.sha256(),
@@ -476,6 +496,12 @@ def _description(result: FitResult) -> dict[str, Any]:
         },
         "golden_rows": golden_rows(result.model, used, dataset.feature_names),
     }
+
+
+def _times(dataset: Dataset, fold: Fold) -> dict[str, str]:
+    """Return when a block begins, and when the last outcome that trained it was known."""
+    last = dataset.events["outcome_at"].iloc[fold.train].max()
+    return {"test_start": fold.test_start.isoformat(), "last_training_outcome": last.isoformat()}
 
 
 def _window(dataset: Dataset) -> dict[str, str]:

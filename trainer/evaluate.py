@@ -90,6 +90,7 @@ def evaluate_folder(folder: Path) -> dict[str, Any]:
             "library_versions": {"python": description["python"], **configuration["libraries"]},
         },
         "candidate_table": champion["candidates"],
+        "warnings": description.get("provenance", {}).get("warnings", []),
     }
     (folder / REPORT).unlink(missing_ok=True)
     ModelFolder(folder).write_json("evaluation.json", evaluation)

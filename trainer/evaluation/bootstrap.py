@@ -118,7 +118,7 @@ class Resamples:
         """
         order = np.argsort(-score, kind="stable")
         ordered, spans, wins = score[order], self.spans[order], is_win[order, None]
-        ends = np.append(0, 1 + np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)))
+        ends = np.append(0, 1 + np.flatnonzero(np.append(ordered[1:] != ordered[:-1], len(order) > 0)))
         step = max(1, _CELLS // max(1, len(order)))
         for first in range(0, self.draws.shape[1], step):
             columns = slice(first, min(first + step, self.draws.shape[1]))

@@ -79,8 +79,9 @@ def reliability(evaluation: Mapping[str, Any]) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.75, 0.25], vertical_spacing=0.06)
     predicted = [found["predicted"] for found in equal]
     observed = [found["observed"]["value"] for found in equal]
-    edges = [*predicted, *observed, *(found["observed"]["high"] or 0 for found in equal)]
-    low, high = max(0.0, min(edges) - 0.05), min(1.0, max(edges) + 0.05)
+    ends = [found["observed"][end] for found in equal for end in ("low", "high")]
+    edges = [*predicted, *observed, *(end for end in ends if end is not None)]
+    low, high = max(0.0, min(edges) - 0.03), min(1.0, max(edges) + 0.03)
     figure.add_scatter(
         x=[0, 1],
         y=[0, 1],
@@ -95,7 +96,7 @@ def reliability(evaluation: Mapping[str, Any]) -> go.Figure:
         y=observed,
         error_y=_bars([found["observed"] for found in equal]),
         mode="markers+lines",
-        name="tenths of the events, equally many in each",
+        name="tenths, equally many events in each",
         marker={"color": COLOURS["calibrated"], "size": 8},
         line={"color": COLOURS["calibrated"], "width": 1},
         customdata=[[found["events"], found["wins"]] for found in equal],
@@ -110,7 +111,7 @@ def reliability(evaluation: Mapping[str, Any]) -> go.Figure:
         text=[f"{found['events']:,}" for found in widths],
         textposition="outside",
         cliponaxis=False,
-        name="events in the ten bins of the calibration error",
+        name="events per bin of width 0.1",
         marker={"color": PART_COLOURS["walk_forward"]},
         width=0.02,
         hovertemplate="%{y:,} events<extra></extra>",
@@ -247,12 +248,16 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
         margin={"l": 56, "r": 12, "t": 12, "b": 48},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 13},
+        font={"family": "system-ui, sans-serif", "size": 12},
         legend={"orientation": "h", "yanchor": "top", "y": -0.14 * 420 / height, "x": 0},
         hovermode="closest",
         dragmode=False,
     )
     # On a phone a finger on the chart scrolls the page.
-    figure.update_xaxes(fixedrange=True, gridcolor="rgba(128,128,128,0.25)", zeroline=False, title_standoff=8)
-    figure.update_yaxes(fixedrange=True, gridcolor="rgba(128,128,128,0.25)", zeroline=False, title_standoff=8)
+    figure.update_xaxes(
+        fixedrange=True, gridcolor="rgba(128,128,128,0.25)", zeroline=False, title_standoff=8, title_font_size=13
+    )
+    figure.update_yaxes(
+        fixedrange=True, gridcolor="rgba(128,128,128,0.25)", zeroline=False, title_standoff=8, title_font_size=13
+    )
     return figure

@@ -17,13 +17,7 @@ SHOWN, OPPOSITE = "shown", "the opposite is shown"
 _WHERE = {"walk_forward": "In walk-forward", "holdout": "On the holdout"}
 
 
-def conclusions(
-    parts: Mapping[str, dict[str, Any]],
-    candidates: int,
-    calibrator: str,
-    checks: Sequence[Mapping[str, Any]] = (),
-    uses: HoldoutUses | None = None,
-) -> list[str]:
+def conclusions(parts: Mapping[str, dict[str, Any]], checks: Sequence[Mapping[str, Any]] = ()) -> list[str]:
     """Say in words what the intervals show and what they do not."""
     sentences = []
     for part, figures in parts.items():
@@ -36,13 +30,13 @@ def conclusions(
             sentences += _equal_confirmations(where, figures)
             sentences += _within_markets(where, figures)
         sentences += _confirmations(where, figures)
-    sentences += failed_checks(checks)
-    sentences.append(_choices(candidates))
-    if uses is not None:
-        sentences.append(uses.sentence())
-    sentences.append(describe_calibrator(calibrator))
-    sentences.append(NO_CLAIM)
-    return sentences
+    return sentences + failed_checks(checks)
+
+
+def notes(candidates: int, calibrator: str, uses: HoldoutUses | None = None) -> list[str]:
+    """Say what is to be known of any figures: how much was chosen by them, and what they leave out."""
+    used = [] if uses is None else [uses.sentence()]
+    return [_choices(candidates), *used, describe_calibrator(calibrator), NO_CLAIM]
 
 
 def failed_checks(checks: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -60,12 +54,12 @@ def _found(found: Any) -> str:
 
 
 def headline(holdout: dict[str, Any], label: str, checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the first thing to say: a ``verdict`` of a few words and the ``sentence`` that bears it out."""
+    """Return the first thing to say: ``verdict``, a few words, ``sentence``, which bears them out, and a ``but``."""
     area = holdout["auc"]["calibrated"]
     if failed := failed_checks(checks):
-        return {"verdict": "Not to be trusted", "sentence": failed[0]}
+        return {"verdict": "Not to be trusted", "sentence": failed[0], "but": ""}
     if _verdict(area) == TOO_FEW:
-        return {"verdict": "Too few events to judge", "sentence": _too_few("On the holdout", holdout)}
+        return {"verdict": "Too few events to judge", "sentence": _too_few("On the holdout", holdout), "but": ""}
     unseen = f"On {holdout['events']:,} events that it had not seen"
     if _verdict(area) == ABOVE:
         strength = "weak signal" if area["value"] < WEAK_AUC else "signal"
@@ -73,13 +67,32 @@ def headline(holdout: dict[str, Any], label: str, checks: Sequence[Mapping[str, 
             "verdict": f"A {strength} is shown",
             "sentence": f"{unseen}, the model ranks events by {ranks_by(label)} better than chance: AUC {shown(area)}, "
             "where 0.5 is a coin toss and 1 is certainty.",
+            "but": _but(holdout),
         }
     worse = "worse than chance" if _verdict(area) == BELOW else "not shown to be better than chance"
     return {
         "verdict": "No signal is shown",
         "sentence": f"{unseen}, the model's ranking by {ranks_by(label)} is {worse}: AUC {shown(area)}, where 0.5 is a "
         "coin toss.",
+        "but": "",
     }
+
+
+def _but(holdout: dict[str, Any]) -> str:
+    """Say at once which baselines the ranking, and the rule the confirmations, are not shown to beat."""
+    beaten_not = [name for score, name in BASELINES.items() if _verdict(holdout["auc_above"][score]) != ABOVE]
+    said = [f"It is not shown to rank better than {_and(beaten_not, 'or')}."] if beaten_not else []
+    if holdout["spans"] < FEW_SPANS:
+        said.append(f"With {holdout['spans']} {holdout['span']}s to draw from, the intervals are rough.")
+    cut = holdout["true_positives"][-1]
+    ratio = cut["model_to_rule"]
+    if _verdict(ratio) != TOO_FEW:
+        more = {ABOVE: "more", BELOW: "fewer", NOT_SHOWN: "not shown to be more"}[_verdict(ratio)]
+        said.append(
+            f"Confirming {cut['events']:,} events, {cut['confirmations']}, it finds {shown(ratio, 2)} times the rule's "
+            f"wins, which is {more}."
+        )
+    return " ".join(said)
 
 
 def claims(parts: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -118,8 +131,9 @@ def claims(parts: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
             "wins per win of the rule",
             lambda part, place=place: with_verdict(part["true_positives"][place]["model_to_rule"]),
         )
+    owners = next(iter(parts.values()))["true_positives"][-1]["confirmations"]
     claim(
-        f"At least {TRUE_POSITIVE_GOAL - 1:.0%} more of them",
+        f"At least {TRUE_POSITIVE_GOAL - 1:.0%} more of them, {owners}",
         "wins per win of the rule",
         lambda part: _at_least_the_goal(part["true_positives"][-1]["model_to_rule"]),
     )
@@ -395,5 +409,5 @@ def _range(figure: Mapping[str, Any], digits: int = 3) -> str:
     return f"[{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
 
 
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _and(names: list[str], last: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

@@ -29,7 +29,7 @@ from trainer.evaluation.bootstrap import (
     quotient,
 )
 from trainer.evaluation.checks import goals, leak_checks
-from trainer.evaluation.conclusions import claims, conclusions, headline, summary
+from trainer.evaluation.conclusions import claims, conclusions, headline, notes, summary
 from trainer.evaluation.curves import ranking_curves, reliability
 from trainer.evaluation.holdout_record import HoldoutUses
 from trainer.evaluation.names import BASELINES, DIRECTIONS, SCORES
@@ -53,6 +53,7 @@ def evaluate(
     label: str = "TB2",
     checks: Sequence[dict[str, Any]] = (),
     uses: HoldoutUses | None = None,
+    resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """Evaluate predictions of events that the model had not seen (the table that ``trainer.fit`` makes).
 
@@ -66,19 +67,21 @@ def evaluate(
         label: the name of the label, on which it depends what is too good to be true.
         checks: further checks for leaks, which need more than the predictions.
         uses: how often the holdout was looked at before; None if that is not known.
+        resamples: how many samples of the months or weeks the intervals come from.
 
     Returns JSON: ``walk_forward`` and ``holdout``, each with the figures; ``headline``, ``claims``, ``conclusions``
-    and ``summary``, which follow from them; ``goals`` and ``leak_checks``.
+    and ``summary``, which follow from them; ``goals``, ``leak_checks`` and ``notes``.
     """
     parts = {}
     # One thread: sums in one order, and the matrices are small.
     with threadpool_limits(limits=1):
         for part in ("walk_forward", "holdout"):
             rows = predictions[predictions["part"] == part].reset_index(drop=True)
-            parts[part] = _Part(rows, threshold, confidence_threshold, span).figures()
+            parts[part] = _Part(rows, threshold, confidence_threshold, span, resamples).figures()
     checks = [*leak_checks(parts, label), *checks]
+    closing = notes(candidates, calibrator, uses)
     return {
-        "interval": f"95 %, bootstrap over calendar {span}s, {RESAMPLES} resamples",
+        "interval": f"95 %, bootstrap over calendar {span}s, {resamples} resamples",
         "least": {"spans": LEAST_SPANS, "events_of_each_class": LEAST_OF_EACH_CLASS},
         "label": label,
         "target": "win against loss and timeout",
@@ -91,7 +94,8 @@ def evaluate(
         "goals": goals(parts["holdout"], label),
         "leak_checks": checks,
         "holdout_uses": None if uses is None else {**asdict(uses), "sentence": uses.sentence()},
-        "conclusions": conclusions(parts, candidates, calibrator, checks, uses),
+        "conclusions": [*conclusions(parts, checks), *closing],
+        "notes": closing,
         "summary": summary(parts["holdout"]),
     }
 
@@ -154,12 +158,14 @@ class _Group:
 class _Part:
     """The figures of the walk-forward blocks, or of the holdout."""
 
-    def __init__(self, rows: pd.DataFrame, threshold: float, confidence_threshold: float, span: str) -> None:
+    def __init__(
+        self, rows: pd.DataFrame, threshold: float, confidence_threshold: float, span: str, resamples: int
+    ) -> None:
         self.rows, self.threshold, self.confidence_threshold, self.span = rows, threshold, confidence_threshold, span
         spans = span_codes(rows["detected_at"], span)
         names = (*SCORES, "constant")
         self.all = _Group(
-            Resamples.of_spans(spans),
+            Resamples.of_spans(spans, resamples),
             spans,
             (rows["outcome_label"] == "win").to_numpy(dtype=bool),
             {name: rows[name].to_numpy(dtype=np.float64) for name in names},
@@ -239,7 +245,7 @@ class _Part:
             else:
                 small |= here
             per_market.append({"symbol": symbol, "timeframe": timeframe, **group.summary()})
-        mean = _mean_of_defined(within) if within else np.full(1 + RESAMPLES, np.nan)
+        mean = _mean_of_defined(within) if within else np.full(self.all.resamples.draws.shape[1], np.nan)
         few = len(per_market) - len(within)
         if few > 1:
             per_market.append({"others": few, **self.all.of_rows(small).summary()})
@@ -308,7 +314,7 @@ class _Part:
             }
 
         cuts = [{"confirmations": f"top {share:.0%}", **compared(place)} for place, share in enumerate(SHARES)]
-        owners = f"as many as the rule confirms at {self.confidence_threshold:g}"
+        owners = f"as many as the rule at {self.confidence_threshold:g}"
         cuts.append({"confirmations": owners, **compared(len(counts) - 1)})
         curve = [{"share": share, **compared(len(SHARES) + place)} for place, share in enumerate(CURVE_SHARES)]
         return {"true_positives": cuts, "true_positive_curve": curve}

@@ -29,12 +29,12 @@ class HoldoutUses:
 
     def sentence(self) -> str:
         """Say it."""
-        said = f"By {self.record}, no earlier fit was evaluated on this holdout"
+        said = f"According to {self.record}, no earlier fit was evaluated on this holdout"
         if self.same_data or self.overlapping_data:
             said = (
-                f"By {self.record}, this holdout was looked at before: by {_fits(self.same_data)} of this data set and "
-                f"{_fits(self.overlapping_data)} of data that overlap with it; the more of them the choice of this "
-                "model depends on, the more its figures flatter"
+                f"According to {self.record}, this holdout was looked at before: by {_fits(self.same_data)} of this "
+                f"data set and {_fits(self.overlapping_data)} of data that overlap with it; the more of them the "
+                "choice of this model depends on, the more its figures flatter"
             )
         if not self.recorded:
             said += " (this look could not be recorded: the folder is not writable)"
@@ -65,7 +65,7 @@ def record_look(models: Path, description: Mapping[str, Any], at: datetime | Non
         "series": [[series["symbol"], series["timeframe"]] for series in dataset["series"]],
     }
     file = models / FILE
-    looks, unreadable = _read(file)
+    looks, unreadable = _read(file, own)
     same = overlapping = 0
     for look in looks:
         if _identity(look) == _identity(own):
@@ -83,15 +83,15 @@ def record_look(models: Path, description: Mapping[str, Any], at: datetime | Non
     return HoldoutUses(same, overlapping, unreadable, True, FILE)
 
 
-def _read(file: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return the looks on record, and the number of lines that are none."""
+def _read(file: Path, own: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """Return the looks on record, and the number of lines that cannot be compared with one's own."""
     if not file.exists():
         return [], 0
     looks, unreadable = [], 0
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             look = json.loads(line)
-            _identity(look), _overlap(look, look)
+            _identity(look), _overlap(look, own)
             looks.append(look)
         except (ValueError, KeyError, TypeError):
             unreadable += 1

@@ -12,6 +12,16 @@ from trainer.evaluation.conclusions import NO_CLAIM, OPPOSITE, SHOWN, shown, sho
 from trainer.evaluation.names import PARTS, SCORES, market_name, ranks_by
 
 EXTRA = "pip install 'pattern-confidence[report]'"
+CANDIDATE_COLUMNS = {
+    "log_loss": ("log loss", "{:.5f}"),
+    "behind_best": ("behind the best", "{:+.5f}"),
+    "standard_error": ("standard error", "{:.5f}"),
+    "operations_per_row": ("operations per row in SQL", "{:,}"),
+    "microseconds_per_row": ("expected us per row in SQL", "{:,.0f}"),
+    "blocks": ("blocks", "{}"),
+    "seconds": ("seconds to fit", "{:.1f}"),
+}
+"""Titles and formats; a column is there if a candidate has it."""
 MARKS = {SHOWN: "yes", MET: "yes", AS_EXPECTED: "yes", OPPOSITE: "no", NOT_AS_EXPECTED: "no", TOO_FEW: "few"}
 """Classes of a verdict's look; any other is that of what is not shown."""
 
@@ -43,6 +53,9 @@ def render(evaluation: Mapping[str, Any]) -> str:
         )
         return markupsafe.Markup(html)  # noqa: S704  (plotly escapes what it is given)
 
+    def unbroken(show: Callable[..., str]) -> Callable[..., markupsafe.Markup]:
+        return lambda *arguments: markupsafe.Markup('<span class="figure">{}</span>').format(show(*arguments))
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("trainer.evaluation"),
         autoescape=True,
@@ -51,8 +64,8 @@ def render(evaluation: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
-        "shown": shown,
-        "gain": shown_gain,
+        "shown": unbroken(shown),
+        "gain": unbroken(shown_gain),
         "day": lambda time: str(time)[:10],
         "market": market_name,
         "mark": lambda verdict: MARKS.get(verdict, "open"),
@@ -64,6 +77,11 @@ def render(evaluation: Mapping[str, Any]) -> str:
         scores=SCORES,
         ranks_by=ranks_by(evaluation.get("label", "TB2")),
         no_claim=NO_CLAIM,
+        candidate_columns={
+            name: column
+            for name, column in CANDIDATE_COLUMNS.items()
+            if any(name in row for row in evaluation.get("candidate_table", []))
+        },
         chart=chart,
         plotly_js=markupsafe.Markup(plotly.offline.get_plotlyjs()),  # noqa: S704
     )

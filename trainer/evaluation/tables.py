@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trainer.evaluation.bootstrap import TOO_FEW
+from trainer.evaluation.checks import NOT_AS_EXPECTED
 from trainer.evaluation.conclusions import shown, shown_gain
 from trainer.evaluation.names import BASELINES, DIRECTIONS, SCORES, market_name
 
@@ -17,6 +19,11 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None,
     """Print the figures as a table, and the conclusions; in brief, the main figures and the summary."""
     console = console or Console()
     console.print(f"{evaluation['version']}: {evaluation['champion']}, {evaluation['target']}", highlight=False)
+    if "headline" in evaluation and not brief:
+        said = evaluation["headline"]
+        console.print(
+            f"\n[bold]{said['verdict']}.[/] {said['sentence']} {said['but']}".rstrip() + "\n", highlight=False
+        )
     parts = [evaluation["walk_forward"], evaluation["holdout"]]
     table = Table(box=None, pad_edge=False, title_justify="left")
     table.add_column("")
@@ -38,9 +45,8 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None,
         *(" / ".join(f"{n:,}" for n in part["class_counts"].values()) for part in parts),
     )
     figure_row("base rate", "base_rate")
-    for score, name in {**SCORES, "placebo": "placebo (random outcomes)", "planted": "with a planted leak"}.items():
-        if all(score in part["auc"] for part in parts):
-            row(f"AUC {name}", *(shown(part["auc"][score]) for part in parts))
+    for score, name in {**SCORES, "placebo": "placebo (random outcomes)"}.items():
+        row(f"AUC {name}", *(shown(part["auc"][score]) for part in parts))
     for name in DIRECTIONS:
         if all("by_direction" in part for part in parts):
             row(f"AUC within {name}", *(shown(part["by_direction"][name]["auc"]) for part in parts))
@@ -64,8 +70,8 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None,
     for market in dict.fromkeys(name for found in by_market for name in found):
         row(f"AUC {market}", *(shown(found[market]["auc"]) if market in found else "-" for found in by_market))
     if all("average_precision" in part for part in parts):
-        for score, name in SCORES.items():
-            row(f"average precision {name}", *(shown(part["average_precision"][score]) for part in parts))
+        for score in ("calibrated", *BASELINES):
+            row(f"average precision {SCORES[score]}", *(shown(part["average_precision"][score]) for part in parts))
     figure_row("brier", "brier")
     for key, name in skills.items():
         figure_row(name, key)
@@ -85,10 +91,14 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None,
     console.print(table)
     if "blocks" in evaluation["walk_forward"]:
         console.print(_blocks(evaluation))
-    for key, title in {"goals": "goals, on the holdout", "leak_checks": "checks for leaks"}.items():
-        if evaluation.get(key):
-            console.print(_statuses(evaluation[key], title))
-    for sentence in evaluation["conclusions"]:
+    if evaluation.get("goals"):
+        console.print(_statuses(evaluation["goals"], "goals, on the holdout"))
+    if "leak_checks" in evaluation:
+        _print_checks(evaluation["leak_checks"], console)
+    if "claims" in evaluation:
+        console.print(_claims(evaluation["claims"]))
+    console.print()
+    for sentence in evaluation.get("notes") or evaluation["conclusions"]:
         console.print(f"- {sentence}", highlight=False)
 
 
@@ -112,8 +122,8 @@ def _blocks(evaluation: dict[str, Any]) -> Table:
             block["start"][:10],
             f"{block['events']:,}",
             shown(block["base_rate"], 2),
-            shown(block["auc"]),
-            *(shown(block["baselines"][name]) for name in ("volatility", "rule_confidence")),
+            shown(block["auc"], 2),
+            *(shown(block["baselines"][name], 2) for name in ("volatility", "rule_confidence")),
         )
     return table
 
@@ -127,6 +137,24 @@ def _statuses(rows: list[dict[str, Any]], title: str) -> Table:
         what = item.get("goal") or f"{item['check']}, {item['part']}: {item['expected']}"
         found = item["found"]
         table.add_row(what, found if isinstance(found, str) else shown(found), item["status"])
+    return table
+
+
+def _print_checks(checks: list[dict[str, Any]], console: Console) -> None:
+    """Print how many checks for leaks there are of each outcome, and those whose outcome was not as expected."""
+    counts = Counter(check["status"] for check in checks)
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    console.print(f"\n[bold]checks for leaks[/]: {said}", highlight=False)
+    if failed := [check for check in checks if check["status"] == NOT_AS_EXPECTED]:
+        console.print(_statuses(failed, "not as expected"))
+
+
+def _claims(claims: list[dict[str, Any]]) -> Table:
+    table = _titled("\nwhat is shown, and what is not")
+    for name in ("", "walk-forward", "holdout"):
+        table.add_column(name)
+    for claim in claims:
+        table.add_row(claim["claim"], claim["walk_forward"]["verdict"], claim["holdout"]["verdict"])
     return table
 
 

@@ -308,7 +308,7 @@ def test_the_headline_says_what_is_shown_and_what_is_not(strong: pd.DataFrame) -
     of_range = evaluate(
         real(strong, 0.6), threshold=0.42, candidates=1, calibrator="identity", resamples=100, label="RX"
     )
-    assert "volatility and not about direction" in of_range["headline"]["sentence"]
+    assert "(volatility, not direction) better than chance" in of_range["headline"]["sentence"]
     for said in (weak, noise, of_range):
         text = json.dumps(said["headline"])
         assert "predict" not in text

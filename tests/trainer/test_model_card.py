@@ -9,7 +9,8 @@ import pytest
 from synthetic_events import make_dataset
 
 from trainer.errors import UserError
-from trainer.evaluate import ABOVE, NOT_SHOWN, evaluate_folder
+from trainer.evaluate import evaluate_folder
+from trainer.evaluation.bootstrap import ABOVE, NOT_SHOWN
 from trainer.fit import CANDIDATES, FitConfig, fit, save
 from trainer.model_card import LIMITATIONS, REQUIRED, build_card, hash_of_names, validate_card, write_card
 

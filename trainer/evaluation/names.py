@@ -20,8 +20,8 @@ TRUE_POSITIVE_GOAL = 1.10
 
 RANKS_BY = {
     "D1": "the chance that the nearer target comes before the nearer stop",
-    "HIT": "the chance that the target is touched in time, which is about volatility and not about direction",
-    "RX": "the chance of a wide range, which is about volatility and not about direction",
+    "HIT": "the chance that the target is touched in time (volatility, not direction)",
+    "RX": "the chance of a wide range (volatility, not direction)",
 }
 _RANKS_BY_DEFAULT = "the chance of a large-enough favourable move in time"
 

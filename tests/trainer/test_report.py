@@ -148,6 +148,23 @@ def test_names_from_outside_cannot_write_into_the_page(evaluation: dict[str, Any
     assert "alert(1)" in words(Page(html).text)
 
 
+def test_what_other_kinds_of_models_say_of_themselves(evaluation: dict[str, Any]) -> None:
+    members = [{"name": "logistic C=0.01"}, {"name": "boosted 40x4"}]
+    row = {"microseconds_per_row": 87.4, "blocks": 2, "seconds": 1.26}
+    changed = evaluation | {
+        "protocol": evaluation["protocol"] | {"hyperparameters": {"members": members, "hidden_layer_sizes": [16, 8]}},
+        "candidate_table": [candidate | row for candidate in evaluation["candidate_table"]],
+        "candidate_notes": ["Of 12 candidates, 3 were dropped early."],
+        "warnings": ["SYNTHETIC DATA: made up."],
+    }
+    text = words(Page(render(changed)).text)
+    assert "members logistic C=0.01, boosted 40x4, hidden_layer_sizes 16, 8" in text
+    assert "expected us per row in SQL" in text
+    assert " 87 " in text
+    assert "3 were dropped early." in text
+    assert text.index("SYNTHETIC DATA") < text.index(evaluation["headline"]["verdict"])
+
+
 def test_too_few_events_make_a_page_too(tmp_path: Path) -> None:
     folder = save(fit(make_dataset(120, symbols=1), QUICK), tmp_path)
     evaluate_folder(folder)

@@ -68,6 +68,7 @@ def render(evaluation: Mapping[str, Any]) -> str:
         "gain": unbroken(shown_gain),
         "day": lambda time: str(time)[:10],
         "market": market_name,
+        "parameter": _parameter,
         "mark": lambda verdict: MARKS.get(verdict, "open"),
     }
     return environment.get_template("report.html").render(
@@ -85,3 +86,10 @@ def render(evaluation: Mapping[str, Any]) -> str:
         chart=chart,
         plotly_js=markupsafe.Markup(plotly.offline.get_plotlyjs()),  # noqa: S704
     )
+
+
+def _parameter(value: Any) -> str:
+    """Return a hyper-parameter in words; of the members of an ensemble, their names."""
+    if isinstance(value, list):
+        return ", ".join(str(item["name"]) if isinstance(item, Mapping) else str(item) for item in value)
+    return str(value)

@@ -63,6 +63,7 @@ VERBS: tuple[Verb, ...] = (
         "Fit the candidates on labelled events, choose a champion, calibrate and evaluate it.",
     ),
     Verb("evaluate", "trainer.evaluate:evaluate_command", "Say what a fitted model is worth."),
+    Verb("report", "trainer.report:command", "Write the evaluation of a model as one HTML page with plots."),
     Verb("compile", "trainer.compile:command", "Compile a fitted model to PL/pgSQL."),
     Verb("verify", "trainer.verify:command", "Compare a compiled model with its library, in the database."),
     Verb("deploy", "trainer.deploy:command", "Install a verified model in the database."),

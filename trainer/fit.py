@@ -59,6 +59,8 @@ from trainer.splits import EMBARGO_BARS, Fold, Splits, split_by_time
 from trainer.sql import statement
 
 VOLATILITY_FEATURE = "atr_14_to_atr_100_log"
+PLANTED_NOISE = 0.5
+"""Standard deviation of the noise on a planted feature that knows the outcome: alone it has an AUC of 0.92."""
 PRIOR_STRENGTH = 20.0
 """Events that the base rate counts for in a pattern's prior, so that rare patterns stay near it."""
 
@@ -174,7 +176,7 @@ def fit(
     spans = span_codes(dataset.events["detected_at"], span_of(dataset))
     judge = Judge(dataset, splits.folds, spans, config.seed)
     fits = len(config.candidates) * config.folds if search_seconds is None else 0
-    steps = _Steps(progress, fits + config.folds + 2)
+    steps = _Steps(progress, fits + 2 * config.folds + 3)
     if search_seconds is None:
         trials = try_all(judge, config.candidates, steps.done)
     else:
@@ -207,6 +209,7 @@ def fit(
     holdout_raw = win_probability(model, dataset.features[holdout.test])
     placebo = _placebo(dataset, splits, champion.candidate, config.seed, steps)
     table = _predictions(dataset, splits, raw, nested, holdout_raw, calibrator(holdout_raw), placebo, config)
+    table["planted"] = _planted(dataset, splits, champion.candidate, config.seed, steps)
     walk_forward = table[table["part"] == "walk_forward"]
     threshold = float(np.quantile(walk_forward["blended"].to_numpy(), 1 - config.confirm_share))
     return FitResult(
@@ -301,6 +304,21 @@ def _placebo(
     return permuted, predictions
 
 
+def _planted(dataset: Dataset, splits: Splits, champion: Candidate, seed: int, steps: _Steps) -> Floats:
+    """Fit the champion with one more feature, the outcome with noise, and return its test predictions.
+
+    An evaluation that did not see this leak would see none.
+    """
+    leak = dataset.is_win + np.random.default_rng(seed).normal(0.0, PLANTED_NOISE, len(dataset))
+    features = np.column_stack([dataset.features, leak])
+    predictions = []
+    for fold in (*splits.folds, splits.holdout):
+        model = fit_model(champion, features[fold.train], dataset.is_win[fold.train], seed)
+        predictions.append(win_probability(model, features[fold.test]))
+        steps.done("planted leak")
+    return np.concatenate(predictions)
+
+
 def _baselines(dataset: Dataset, fold: Fold) -> pd.DataFrame:
     """Return what three simple rules, learnt on the fold's training rows, say about its test rows."""
     is_win = dataset.is_win
@@ -341,6 +359,7 @@ def _predictions(
     ``part`` (walk_forward, holdout), ``block``, ``id, symbol, timeframe, pattern_type, direction,
     detected_at, outcome_label, rule_confidence``, ``raw``, ``calibrated`` and ``blended`` probabilities, the baselines
     ``constant, prior, volatility`` (a score, no probability), and ``placebo`` with its own ``placebo_win``.
+    ``fit`` adds ``planted``, the predictions of the champion with a feature that knows the outcome.
     """
     folds = (*splits.folds, splits.holdout)
     tested = np.concatenate([fold.test for fold in folds])
@@ -405,12 +424,13 @@ def _description(result: FitResult) -> dict[str, Any]:
             "events": len(tested),
             "class_counts": tested.class_counts(),
             "data_window": _window(tested),
+            **_times(dataset, holdout),
         },
         "purged_events": purged,
         "span": span_of(dataset),
+        "embargo_seconds": (result.config.embargo_bars * dataset.bar_period).total_seconds(),
         "walk_forward": [
-            {"test_start": fold.test_start.isoformat(), "train": len(fold.train), "test": len(fold.test)}
-            for fold in result.splits.folds
+            {**_times(dataset, fold), "train": len(fold.train), "test": len(fold.test)} for fold in result.splits.folds
         ],
         "configuration": result.config.to_json(),
         "provenance": {**asdict(result.config.provenance), "warnings": result.config.provenance.warnings},
@@ -440,6 +460,12 @@ def _description(result: FitResult) -> dict[str, Any]:
         "golden_rows": golden_rows(result.model, used, dataset.feature_names),
         "example": _example(dataset),
     }
+
+
+def _times(dataset: Dataset, fold: Fold) -> dict[str, str]:
+    """Return when a block begins, and when the last outcome that trained it was known."""
+    last = dataset.events["outcome_at"].iloc[fold.train].max()
+    return {"test_start": fold.test_start.isoformat(), "last_training_outcome": last.isoformat()}
 
 
 def _window(dataset: Dataset) -> dict[str, str]:

@@ -25,7 +25,7 @@ from trainer.database import connect, resolve_url, sentence_of
 from trainer.dataset import Dataset, load_dataset
 from trainer.deploy import deploy, registered_hash, require_schema
 from trainer.errors import UserError
-from trainer.evaluate import LEAST_OF_EACH_CLASS, LEAST_SPANS, Resamples, interval, is_enough
+from trainer.evaluation.bootstrap import LEAST_OF_EACH_CLASS, LEAST_SPANS, Resamples, interval, is_enough
 from trainer.fit import (
     Author,
     Contact,

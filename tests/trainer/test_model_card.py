@@ -12,7 +12,8 @@ from trainer.artefact import ModelFolder
 from trainer.candidates import CANDIDATES, ensemble
 from trainer.card_markdown import render_card
 from trainer.errors import UserError
-from trainer.evaluate import ABOVE, NOT_SHOWN, evaluate_folder
+from trainer.evaluate import evaluate_folder
+from trainer.evaluation.bootstrap import ABOVE, NOT_SHOWN
 from trainer.fit import FitConfig, fit, save
 from trainer.model_card import LIMITATIONS, REQUIRED, build_card, hash_of_names, save_card, validate_card, write_card
 from trainer.provenance import NOT_DECLARED_WARNING, SYNTHETIC_WARNING, Provenance

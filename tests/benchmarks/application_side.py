@@ -224,7 +224,7 @@ def register(connection: Connection, case: Case, features: np.ndarray, *, explai
 def promote(connection: Connection, version: str) -> None:
     """Make a version the champion, whoever is it now."""
     champion = connection.execute("SELECT version FROM ml_aliases WHERE alias = 'champion'").fetchone()
-    connection.execute("SELECT ml.promote(%s, %s, 'benchmark')", (version, champion[0] if champion else None))
+    connection.execute("SELECT ml.promote(%s, %s, 'benchmark', true)", (version, champion[0] if champion else None))
 
 
 def empty_tables(connection: Connection) -> None:

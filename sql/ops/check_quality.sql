@@ -41,8 +41,11 @@ BEGIN
     gate := 'training data';
     value := NULL;
     passed := coalesce(v_model.card ->> 'synthetic' <> 'true', true);
-    detail := CASE WHEN passed THEN 'the card does not name synthetic events'
-        ELSE 'the model was trained on synthetic events: its figures say nothing about real ones' END;
+    detail := CASE v_model.card ->> 'synthetic'
+        WHEN 'true' THEN 'the model was trained on synthetic events: its figures say nothing about real ones'
+        WHEN 'false' THEN 'the card says that its events are not synthetic'
+        ELSE 'the card does not say whether its events are synthetic'
+    END;
     RETURN NEXT;
 
     gate := 'labels';

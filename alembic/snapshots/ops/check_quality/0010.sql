@@ -79,6 +79,15 @@ BEGIN
     threshold := v_thresholds ->> 'calibration against champion';
     SELECT * INTO v_theirs
     FROM ml.stated_calibration_error(v_champion.version, v_champion.calibrator_version) AS stated;
+    -- A recalibration has been compared with the champion's calibrator on the same events; what the champion's card
+    -- states is of others, earlier ones.
+    SELECT coalesce(max(compared.value), v_theirs.value) AS value, coalesce(max(compared.low), v_theirs.low) AS low,
+        coalesce(max(compared.high), v_theirs.high) AS high
+    INTO v_theirs
+    FROM public.ml_calibrators AS calibrator
+    CROSS JOIN LATERAL ml.read_figure(calibrator.card #> '{compared_with,metrics,ece}') AS compared
+    WHERE calibrator.calibrator_version = p_calibrator_version AND calibrator.model_version = v_champion.version
+        AND calibrator.card #>> '{compared_with,calibrator_version}' IS NOT DISTINCT FROM v_champion.calibrator_version;
     value := v_error.value - v_theirs.value - sqrt(
         (v_error.value - coalesce(v_error.low, v_error.value)) ^ 2
         + (coalesce(v_theirs.high, v_theirs.value) - v_theirs.value) ^ 2);

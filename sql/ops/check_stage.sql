@@ -75,13 +75,19 @@ BEGIN
 
     IF v_challenger IS NOT NULL THEN
         -- Since it challenges: labels come late, and a stage alone would have few.
-        SELECT c.labelled, c.brier_low AS bound, 'Brier score of the challenger less the champion''s' AS what INTO v_outcomes
+        SELECT
+            c.labelled, c.brier_difference AS difference, c.brier_difference > 0 AS is_worse,
+            c.brier_always_valid AS p_value, 'Brier score, challenger less champion' AS what
+        INTO v_outcomes
         FROM ml.compare_versions(v_champion, v_challenger, (
             SELECT max(d.occurred_at) FROM public.ml_deployments AS d
             WHERE d.action = 'challenger' AND d.version = v_challenger AND d.occurred_at <= p_at
         ), p_at) AS c;
     ELSE
-        SELECT c.labelled, - c.auc_high AS bound, 'ROC-AUC of rules less that of ML' AS what INTO v_outcomes
+        SELECT
+            c.labelled, c.auc_difference AS difference, c.auc_difference < 0 AS is_worse,
+            c.auc_always_valid AS p_value, 'ROC-AUC, ML less rules' AS what
+        INTO v_outcomes
         FROM ml.compare_with_rules(v_champion, v_since, p_at) AS c;
     END IF;
 
@@ -95,7 +101,7 @@ BEGIN
                 WHEN 'stage fallbacks' THEN v_calls.fallbacks <= limits.most * v_calls.calls
                 WHEN 'stage latency' THEN coalesce(v_calls.latency_p95 <= limits.most, true)
                 WHEN 'stage sample ratio' THEN coalesce(v_ratio.p_value >= g.threshold, true)
-                WHEN 'stage outcomes' THEN coalesce(v_outcomes.bound <= g.threshold, true)
+                WHEN 'stage outcomes' THEN NOT coalesce(v_outcomes.is_worse AND v_outcomes.p_value < g.threshold, false)
                 WHEN 'stage breaker' THEN context.breaker_opened_at IS NULL
             END,
             CASE g.gate
@@ -105,7 +111,7 @@ BEGIN
                 WHEN 'stage fallbacks' THEN v_calls.fallbacks::double precision / nullif(v_calls.calls, 0)
                 WHEN 'stage latency' THEN v_calls.latency_p95
                 WHEN 'stage sample ratio' THEN v_ratio.p_value
-                WHEN 'stage outcomes' THEN v_outcomes.bound
+                WHEN 'stage outcomes' THEN CASE WHEN v_outcomes.is_worse THEN v_outcomes.p_value END
             END,
             limits.most,
             CASE g.gate
@@ -118,9 +124,11 @@ BEGIN
                 WHEN 'stage sample ratio' THEN CASE WHEN v_ratio.p_value IS NULL THEN 'nothing to compare at this stage'
                     ELSE format('share of the events against %s %%: p = %s', v_percent, round(v_ratio.p_value::numeric, 4)) END
                 WHEN 'stage outcomes' THEN CASE
-                    WHEN v_outcomes.bound IS NULL THEN format('too few outcomes to compare (%s)', coalesce(v_outcomes.labelled, 0))
-                    ELSE format('lower bound of the %s is %s on %s outcomes',
-                        v_outcomes.what, round(v_outcomes.bound::numeric, 4), v_outcomes.labelled) END
+                    WHEN v_outcomes.p_value IS NULL
+                        THEN format('too few outcomes to compare (%s)', coalesce(v_outcomes.labelled, 0))
+                    ELSE format('%s: %s on %s outcomes, always-valid p = %s',
+                        v_outcomes.what, round(v_outcomes.difference::numeric, 4), v_outcomes.labelled,
+                        round(v_outcomes.p_value::numeric, 4)) END
                 WHEN 'stage breaker' THEN CASE WHEN context.breaker_opened_at IS NULL THEN 'the circuit breaker is closed'
                     ELSE format('the circuit breaker is open since %s', context.breaker_opened_at) END
             END

@@ -14,7 +14,7 @@ AS $function$
         SELECT
             resample.number AS resample,
             1 + floor(
-                (hashint8extended(draw.number, resample.number) & 281474976710655)
+                (hashtextextended(resample.number || ',' || draw.number, 0) & 281474976710655)
                 / 281474976710656::float8 * p_spans
             )::integer AS span
         FROM generate_series(1, p_resamples) AS resample (number)

@@ -43,6 +43,6 @@ VALUES
 ('stage latency', NULL, true, '95th percentile of warm calls in milliseconds; NULL: latency_target_ms of ml_settings.'),
 ('stage sample ratio', 0.001, true,
     'Smallest p-value of the share of events that a canary or rollout got: below it something else than chance filled it.'),
-('stage outcomes', 0, true,
-    'Lower bound of how much worse the new one is, on events whose outcome is known: above 0, it is shown to be worse.'),
+('stage outcomes', 0.05, true,
+    'Always-valid p-value of being worse on events whose outcome is known: below this, the new one is shown to be worse.'),
 ('stage breaker', NULL, true, 'The circuit breaker is closed.');

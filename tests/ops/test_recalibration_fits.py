@@ -16,7 +16,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from support import one, value
 
 from trainer.calibration import fit_calibrator
-from trainer.evaluate import Resamples
+from trainer.evaluation.bootstrap import Resamples
 from trainer.metrics import clustered_mean
 
 PROPERTY = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

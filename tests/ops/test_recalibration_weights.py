@@ -6,7 +6,7 @@ import pytest
 from recalibration_data import log_outcomes, sample
 from support import go_live, one, rows, value
 
-from trainer.evaluate import Resamples
+from trainer.evaluation.bootstrap import Resamples
 from trainer.metrics import clustered_mean, log_losses
 
 

@@ -81,14 +81,13 @@ BEGIN
     -- Construction of confidence limits about effect measures, Statistics in Medicine 27 (2008) 1693-1702. It takes the
     -- two for independent; those of the same events are not, which makes the limit cautious: what it calls worse is.
     gate := 'calibration against champion';
-<<<<<<< HEAD
     threshold := (v_thresholds ->> 'calibration against champion')::double precision;
     -- A recalibration was measured beside the live calibrator; what the model's card says of that one is of other events.
     SELECT figure.*, ' on the same events' AS events INTO v_theirs
     FROM public.ml_calibrators AS own
     CROSS JOIN LATERAL ml.read_figure(own.card #> '{compared_with,metrics,ece}') AS figure
     WHERE own.calibrator_version = p_calibrator_version AND own.model_version = v_champion.version
-        AND own.card #>> '{compared_with,calibrator_version}' = v_champion.calibrator_version
+        AND own.card #>> '{compared_with,calibrator_version}' IS NOT DISTINCT FROM v_champion.calibrator_version
         AND figure.value IS NOT NULL;
     IF NOT FOUND THEN
         SELECT stated.value, stated.low, stated.high, '' AS events INTO v_theirs
@@ -97,20 +96,6 @@ BEGIN
     v_below := v_error.value - coalesce(v_error.low, v_error.value);
     v_above := coalesce(v_theirs.high, v_theirs.value) - v_theirs.value;
     -- The square of a width below this would underflow, which is an error.
-=======
-    threshold := v_thresholds ->> 'calibration against champion';
-    SELECT * INTO v_theirs
-    FROM ml.stated_calibration_error(v_champion.version, v_champion.calibrator_version) AS stated;
-    -- A recalibration has been compared with the champion's calibrator on the same events; what the champion's card
-    -- states is of others, earlier ones.
-    SELECT coalesce(max(compared.value), v_theirs.value) AS value, coalesce(max(compared.low), v_theirs.low) AS low,
-        coalesce(max(compared.high), v_theirs.high) AS high
-    INTO v_theirs
-    FROM public.ml_calibrators AS calibrator
-    CROSS JOIN LATERAL ml.read_figure(calibrator.card #> '{compared_with,metrics,ece}') AS compared
-    WHERE calibrator.calibrator_version = p_calibrator_version AND calibrator.model_version = v_champion.version
-        AND calibrator.card #>> '{compared_with,calibrator_version}' IS NOT DISTINCT FROM v_champion.calibrator_version;
->>>>>>> h-recal
     value := v_error.value - v_theirs.value - sqrt(
         CASE WHEN v_below < 1e-100 THEN 0 ELSE v_below ^ 2 END + CASE WHEN v_above < 1e-100 THEN 0 ELSE v_above ^ 2 END);
     passed := v_theirs.value IS NULL OR coalesce(value <= threshold, false);

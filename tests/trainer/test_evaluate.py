@@ -29,6 +29,7 @@ from trainer.evaluation.bootstrap import ABOVE, NOT_SHOWN, TOO_FEW
 from trainer.evaluation.checks import MET, NOT_MET
 from trainer.evaluation.conclusions import NO_CLAIM, SHOWN
 from trainer.evaluation.figures import CURVE_SHARES, SHARES, evaluate
+from trainer.evaluation.names import BASELINES
 from trainer.evaluation.tables import print_evaluation
 from trainer.fit import CANDIDATES, FitConfig, fit, save
 from trainer.metrics import span_codes
@@ -303,6 +304,14 @@ def test_the_headline_says_what_is_shown_and_what_is_not(strong: pd.DataFrame) -
     )
     assert weak["headline"]["verdict"] in ("A weak signal is shown", "A signal is shown")
     assert "by the chance of a large-enough favourable move in time better than chance" in weak["headline"]["sentence"]
+    cut = weak["holdout"]["true_positives"][-1]
+    for ratio in (cut["model_to_rule"], cut["model_to_volatility"]):
+        said = {ABOVE: "more", NOT_SHOWN: "not shown to be more"}[ratio["verdict"]]
+        assert f"{ratio['value']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}] times" in weak["headline"]["but"]
+        assert f"({said})" in weak["headline"]["but"]
+    for name, gain in weak["holdout"]["auc_above"].items():
+        beaten_not = weak["headline"]["but"].partition("It is not shown to rank better than ")[2].partition(".")[0]
+        assert (BASELINES[name] in beaten_not) == (gain["verdict"] != ABOVE)
     assert noise["headline"]["verdict"] == "No signal is shown"
     assert "not shown to be better than chance" in noise["headline"]["sentence"]
     of_range = evaluate(

@@ -79,18 +79,21 @@ def headline(holdout: dict[str, Any], label: str, checks: Sequence[Mapping[str, 
 
 
 def _but(holdout: dict[str, Any]) -> str:
-    """Say at once which baselines the ranking, and the rule the confirmations, are not shown to beat."""
+    """Say at once what a signal does not amount to: baselines not beaten, direction not told, wins not gained."""
     beaten_not = [name for score, name in BASELINES.items() if _verdict(holdout["auc_above"][score]) != ABOVE]
     said = [f"It is not shown to rank better than {_and(beaten_not, 'or')}."] if beaten_not else []
     if holdout["spans"] < FEW_SPANS:
         said.append(f"With {holdout['spans']} {holdout['span']}s to draw from, the intervals are rough.")
+    if _verdict(holdout["auc_win_vs_loss"]) != ABOVE:
+        said.append("It is not shown to tell which barrier comes first.")
     cut = holdout["true_positives"][-1]
-    ratio = cut["model_to_rule"]
-    if _verdict(ratio) != TOO_FEW:
-        more = {ABOVE: "more", BELOW: "fewer", NOT_SHOWN: "not shown to be more"}[_verdict(ratio)]
+    rule, volatility = cut["model_to_rule"], cut["model_to_volatility"]
+    if TOO_FEW not in (_verdict(rule), _verdict(volatility)):
+        more = {ABOVE: "more", BELOW: "fewer", NOT_SHOWN: "not shown to be more"}
         said.append(
-            f"Confirming {cut['events']:,} events, {cut['confirmations']}, it finds {shown(ratio, 2)} times the rule's "
-            f"wins, which is {more}."
+            f"Confirming {cut['events']:,} events, {cut['confirmations']}, it finds {shown(rule, 2)} times the rule's "
+            f"wins ({more[_verdict(rule)]}), and {shown(volatility, 2)} times those of volatility alone "
+            f"({more[_verdict(volatility)]})."
         )
     return " ".join(said)
 

@@ -33,13 +33,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from trainer.calibration import Floats
-from trainer.compiler import UnsupportedModelError, assemble, compile_model
-from trainer.compiler.nodes import LinearExpr, walk
+from trainer.compiler import UnsupportedModelError, compile_model
 
 VOTING = "voting"
-MICROSECONDS_PER_TERM = 0.18
-"""Of a linear model's sum: 14 us for a row of 60 terms, measured like the figures of ``trainer.compiler.costs``."""
-
 Parameters = Mapping[str, Any]
 
 
@@ -315,9 +311,7 @@ def microseconds_per_row(model: Any) -> float:
     Raises ``UnsupportedModelError`` for a model that cannot be compiled, or is too large.
     """
     report = compile_model(model, "ml_generated.score").report
-    one_row = report.costs["case" if report.form == "case" else "walk"].one_row
-    terms = sum(node.coefficients.size for node in walk(assemble(model)) if isinstance(node, LinearExpr))
-    return float(round(one_row + terms * MICROSECONDS_PER_TERM))
+    return float(round(report.costs["case" if report.form == "case" else "walk"].one_row))
 
 
 def reason_not_to_try(family: str) -> str | None:

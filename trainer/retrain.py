@@ -92,8 +92,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The live model; figures are None where its card has none."""
+class Model:
+    """A registered model; figures are None where its card has none."""
 
     version: str
     data_end: datetime
@@ -102,15 +102,15 @@ class Champion:
     brier_skill: float | None
 
 
-def find_champion(connection: psycopg.Connection[Any]) -> Champion | None:
-    """Return the live model, or None."""
-    row = connection.execute(statement("champion_data")).fetchone()
-    return Champion(*row) if row else None
+def find_model(connection: psycopg.Connection[Any], alias: str) -> Model | None:
+    """Return the model behind an alias, or None."""
+    row = connection.execute(statement("live_model"), (alias,)).fetchone()
+    return Model(*row) if row else None
 
 
 def assess(
     connection: psycopg.Connection[Any],
-    live: Champion | None,
+    live: Model | None,
     *,
     label: str = "TB2",
     symbols: Sequence[str] | None = None,
@@ -128,19 +128,30 @@ def assess(
     policy = policy or Policy()
     if live is None:
         return [Check("champion", True, "no model is live")]
+    events = _labels_since(connection, live, label, symbols, timeframes)
+    return [_age(events, live, policy), *_performance(events, live), *_monitoring(connection, live)]
+
+
+def _labels_since(
+    connection: psycopg.Connection[Any],
+    model: Model,
+    label: str,
+    symbols: Sequence[str] | None,
+    timeframes: Sequence[str] | None,
+) -> pd.DataFrame:
+    """Return the events labelled after a model's data: ``detected_at``, ``is_win``, and the model's ``confidence``."""
     parameters = {
-        "version": live.version,
+        "version": model.version,
         "label": label,
-        "since": live.data_end,
+        "since": model.data_end,
         "symbols": None if symbols is None else list(symbols),
         "timeframes": None if timeframes is None else list(timeframes),
     }
     rows = connection.execute(statement("labels_since"), parameters).fetchall()
-    events = pd.DataFrame(rows, columns=["detected_at", "is_win", "confidence"])
-    return [_age(events, live, policy), *_performance(events, live), *_monitoring(connection, live)]
+    return pd.DataFrame(rows, columns=["detected_at", "is_win", "confidence"])
 
 
-def _age(events: pd.DataFrame, live: Champion, policy: Policy) -> Check:
+def _age(events: pd.DataFrame, live: Model, policy: Policy) -> Check:
     end = f"{live.data_end:%Y-%m-%d}"
     if events.empty:
         return Check("age", False, f"no event after {end}, the end of the data of {live.version}, has a label")
@@ -154,17 +165,20 @@ def _age(events: pd.DataFrame, live: Champion, policy: Policy) -> Check:
     return Check("age", True, f"{said}: {age.days:,} days of new data")
 
 
-def _performance(events: pd.DataFrame, live: Champion) -> list[Check]:
+def _performance(events: pd.DataFrame, live: Model) -> list[Check]:
     scored = events[events["confidence"].notna()]
     confidence = scored["confidence"].to_numpy(dtype=np.float64)
     is_win = scored["is_win"].to_numpy(dtype=bool)
     names = {"ranking": ("AUC", live.auc), "probabilities": ("Brier skill", live.brier_skill)}
     weeks = span_codes(pd.to_datetime(scored["detected_at"], utc=True), "week") if len(scored) else np.array([], int)
     if not len(scored) or not is_enough(weeks, is_win):
-        few = (
-            f"{len(scored):,} of these events have a score of {live.version}, {int(is_win.sum()):,} of them won: too "
-            f"few to judge (needed are {LEAST_SPANS} weeks, and {LEAST_OF_EACH_CLASS} events of each class)"
-        )
+        few = f"no event that was labelled since has a score of {live.version}"
+        if len(scored):
+            few = (
+                f"{len(scored):,} events that were labelled since have a score of {live.version}, and "
+                f"{int(is_win.sum()):,} of them won: too few to judge (needed are {LEAST_SPANS} weeks, and {LEAST_OF_EACH_CLASS} events of "
+                "each class)"
+            )
         return [Check(name, None, few) for name in names]
     resamples = Resamples.of_spans(weeks)
     base_rate = resamples.mean(is_win.astype(np.float64))
@@ -185,7 +199,7 @@ def _performance(events: pd.DataFrame, live: Champion) -> list[Check]:
     return checks
 
 
-def _monitoring(connection: psycopg.Connection[Any], live: Champion) -> list[Check]:
+def _monitoring(connection: psycopg.Connection[Any], live: Model) -> list[Check]:
     exists = connection.execute("SELECT to_regprocedure('ml.retraining_reasons(text)') IS NOT NULL").fetchone()
     if not exists or not exists[0]:
         return []
@@ -218,12 +232,21 @@ def retrain(
         UserError: the database is not migrated, there is too little data, or a stage fails.
     """
     require_schema(connection)
-    live = find_champion(connection)
+    live = find_model(connection, "champion")
     checks = assess(connection, live, label=label, symbols=symbols, timeframes=timeframes, policy=policy)
     reasons = [check.detail for check in checks if check.is_due]
     outcome = Outcome("nothing due", "No retraining is due.", checks, live.version if live else None)
     if not reasons and when == "due":
         return outcome
+    rival = find_model(connection, "challenger")
+    if rival is not None and when == "due" and not promote_it:
+        since = _labels_since(connection, rival, label, symbols, timeframes)
+        if not _age(since, rival, policy or Policy()).is_due:
+            outcome.said = (
+                f"{rival.version}, fitted on data up to {rival.data_end:%Y-%m-%d}, is on trial as the challenger, and "
+                "there is too little new data for another one."
+            )
+            return outcome
     why = "retraining: " + ("; ".join(reasons) or "asked for")
     if dry_run:
         outcome.action, outcome.said = "due", f"A retraining is due: {'; '.join(reasons) or 'it was asked for'}."
@@ -231,7 +254,7 @@ def retrain(
 
     dataset = load_dataset(connection, label=label, symbols=symbols, timeframes=timeframes)
     provenance = find_provenance(connection, dataset, **(declared or {}))
-    version = None if search_seconds is not None else _known_version(connection, dataset, provenance, live)
+    version = None if search_seconds is not None else _known_version(connection, dataset, provenance, (live, rival))
     if version is None:
         folder = ModelFolder(
             train(connection, dataset, provenance=provenance, search_seconds=search_seconds, progress=progress)
@@ -248,11 +271,12 @@ def retrain(
 
 
 def _known_version(
-    connection: psycopg.Connection[Any], dataset: Dataset, provenance: Provenance, live: Champion | None
+    connection: psycopg.Connection[Any], dataset: Dataset, provenance: Provenance, models: Sequence[Model | None]
 ) -> str | None:
-    """Return the registered version that a fit on this data would give again, or None."""
-    if live is not None and live.dataset_sha256 == dataset.sha256():
-        return live.version
+    """Return the version that a fit on this data would give again: one of these models, or another registered one."""
+    for model in models:
+        if model is not None and model.dataset_sha256 == dataset.sha256():
+            return model.version
     version = version_of(dataset, configuration(connection, provenance))
     return version if registered_hash(connection, version) is not None else None
 

@@ -15,7 +15,7 @@ from trainer.dataset import load_dataset
 from trainer.fit import FitConfig
 from trainer.harvest import harvest
 from trainer.label import label_outcomes
-from trainer.retrain import Champion, Check, Policy, assess, find_champion, retrain
+from trainer.retrain import Check, Model, Policy, assess, find_model, retrain
 
 DATA_END = START - timedelta(days=1)
 
@@ -60,7 +60,7 @@ def live_card(auc=0.6, skill=0.02):
 
 
 def checks(db, **options):
-    return {check.check: check for check in assess(db, find_champion(db), **options)}
+    return {check.check: check for check in assess(db, find_model(db, "champion"), **options)}
 
 
 # -------------------------------------------------------------------------------------------------- is it due?
@@ -68,16 +68,16 @@ def checks(db, **options):
 
 def test_without_a_champion_it_is_due(db):
     db.execute("DELETE FROM ml_aliases")
-    assert assess(db, find_champion(db)) == [Check("champion", True, "no model is live")]
+    assert assess(db, find_model(db, "champion")) == [Check("champion", True, "no model is live")]
 
 
 def test_the_champion_s_data_end_with_its_holdout(db):
     go_live(db, card=live_card())
-    live = find_champion(db)
+    live = find_model(db, "champion")
     assert (live.version, live.data_end, live.auc, live.brier_skill) == ("toy", DATA_END, 0.6, 0.02)
     install_model(db, "bare")
     db.execute("SELECT ml.promote('bare', 'toy', 'test', true)")
-    bare = find_champion(db)
+    bare = find_model(db, "champion")
     assert (bare.version, bare.data_end.year, bare.auc, bare.dataset_sha256) == ("bare", 2021, None, None)
 
 
@@ -145,7 +145,7 @@ def test_scores_of_another_version_are_no_evidence(db):
     add_scored_events(db, 600, quality=-1, version="other")
     found = checks(db)
     assert found["ranking"].is_due is None
-    assert "0 of these events have a score of toy" in found["ranking"].detail
+    assert "no event that was labelled since has a score of toy" in found["ranking"].detail
 
 
 def test_a_card_without_figures_gives_no_verdict(db):
@@ -207,9 +207,19 @@ def test_a_new_model_becomes_the_challenger_once(labelled):
     )
     deployments = value(db, "SELECT count(*) FROM ml_deployments")
 
-    again = retrain(db, declared={"synthetic": True})
+    # A scheduler that asks every day does not end the trial of the challenger.
+    daily = retrain(db, declared={"synthetic": True})
+    assert (daily.action, daily.exit_code) == ("nothing due", 3)
+    assert f"{first.version}, fitted on data up to " in daily.said
+    assert "is on trial as the challenger" in daily.said
+    again = retrain(db, when="always", declared={"author": "Somebody else"})
     assert (again.action, again.exit_code, again.version) == ("already there", 3, first.version)
     assert "as challenger; nothing was changed" in again.said
+    db.execute("SELECT ml.withdraw_challenger('test')")
+    withdrawn = retrain(db, declared={"synthetic": True})
+    assert (withdrawn.action, withdrawn.version) == ("already there", first.version)
+    assert "without a role; nothing was changed" in withdrawn.said
+    deployments += 1
     assert value(db, "SELECT count(*) FROM ml_deployments") == deployments
 
     # The gates know a random walk when they see one.
@@ -231,7 +241,7 @@ def test_a_running_canary_is_left_alone(labelled):
     db = labelled
     install_model(db, "trial")
     db.execute("SELECT ml.set_challenger('trial', 'test', 5)")
-    outcome = retrain(db)
+    outcome = retrain(db, when="always")
     assert (outcome.action, outcome.exit_code) == ("deployed", 0)
     assert "the challenger trial scores 5 % of the events" in outcome.said
     assert value(db, "SELECT version FROM ml_aliases WHERE alias = 'challenger'") == "trial"
@@ -285,4 +295,4 @@ def test_the_command_tells_a_scheduler(db, run):
 
 
 def test_the_state_of_a_champion_is_plain_data():
-    assert Champion("v", START, None, None, None).version == "v"
+    assert Model("v", START, None, None, None).version == "v"

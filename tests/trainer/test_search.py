@@ -186,6 +186,16 @@ def test_votes_come_from_the_best_of_each_family(judge):
     best = [min((t for t in trials.done if t.candidate.family == name), key=judge.loss) for name in CHEAP]
     assert {m["name"] for m in vote.candidate.parameters["members"]} == {t.candidate.name for t in best}
     np.testing.assert_allclose(vote.raw, np.mean([t.raw for t in best], axis=0), rtol=1e-15)
+    more = Search(
+        judge,
+        seconds=0.001,
+        seed=1,
+        first=(*first, *(next(FAMILIES[name].configurations(1)) for name in ("lightgbm", "xgboost", "mlp"))),
+        families=(),
+    )
+    votes = [t for t in more.run().done if t.candidate.family == VOTING]
+    sizes = [len(t.candidate.parameters["members"]) for t in votes]
+    assert (sizes.count(2), sizes.count(3)) == (6, 4)
     assert vote.microseconds == sum(t.microseconds for t in best)
     # What is fitted in the end is what was judged here.
     refitted = np.concatenate([predicted for _, predicted in judge.predictions(vote.candidate)])
@@ -212,6 +222,15 @@ def test_champion_is_the_cheapest_within_one_standard_error():
     assert [rows[name]["eligible"] for name in ("cheap", "middle", "dear")] == [False, True, True]
     assert rows["dear"]["log_loss"] == pytest.approx(log_loss(wins, chance))
     assert rows["cheap"]["behind_best"] > rows["cheap"]["standard_error"] > 0
+
+
+def test_costs_count_by_tens_of_microseconds():
+    _, chance, wins, months = outcomes()
+    # The estimate knows no better, so that a slightly dearer one may win by its log loss.
+    worse = np.clip(chance + np.random.default_rng(1).normal(0, 0.003, 3000), 0.01, 0.99)
+    better, cheap, far = trial("better", chance, 24), trial("cheap", worse, 16), trial("far", worse, 14)
+    assert choose_champion([better, cheap], wins, months)[1] is better
+    assert choose_champion([better, cheap, far], wins, months)[1] is far
 
 
 def test_a_dropped_trial_is_compared_on_its_own_blocks_and_never_chosen():

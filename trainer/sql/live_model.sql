@@ -1,4 +1,4 @@
--- The champion, the end of the data that it was fitted and judged on, and what its card says of the holdout.
+-- The model behind an alias, the end of the data that it was fitted and judged on, and its card's figures of the holdout.
 -- Called by: trainer.retrain. Calls: nothing. Reads: public.ml_aliases, public.ml_models. Writes: nothing.
 
 SELECT
@@ -9,4 +9,4 @@ SELECT
     (m.card #>> '{metrics,holdout,brier_skill_own_base_rate,value}')::double precision
 FROM public.ml_aliases AS a
 INNER JOIN public.ml_models AS m ON m.version = a.version
-WHERE a.alias = 'champion'
+WHERE a.alias = %s

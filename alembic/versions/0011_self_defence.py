@@ -26,6 +26,7 @@ CHANGED = {
     "ops/audit_settings": "0004",
     "ops/score_batch": "0006",
     "ops/rescore_events": "0010",
+    "ops/promote": "0010",
     "monitoring/ml_health": "0004",
 }
 

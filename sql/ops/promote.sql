@@ -1,6 +1,7 @@
 -- Makes a registered version with its newest calibrator the champion, if the champion is still the expected one and every gate passes.
 -- Called by: operators, trainer promote.
--- Calls: ml.newest_calibrator, ml.check_model, ml.lock_switches, ml.record_functions, ml.store_gate_results.
+-- Calls: ml.newest_calibrator, ml.check_model, ml.lock_switches, ml.change_setting, ml.record_functions,
+--        ml.store_gate_results.
 -- Reads: ml_models, ml_aliases. Writes: ml_aliases, ml_deployments, ml_gate_results, ml.model_functions, ml.model_features.
 
 CREATE OR REPLACE FUNCTION ml.promote(
@@ -82,6 +83,9 @@ BEGIN
     ON CONFLICT (alias) DO UPDATE SET version = excluded.version, calibrator_version = excluded.calibrator_version;
     -- A challenger that has become champion has nobody left to challenge.
     DELETE FROM public.ml_aliases AS a WHERE a.alias = 'challenger' AND a.version = p_version;
+    IF FOUND THEN
+        PERFORM ml.change_setting('canary_percent', '0', p_reason);
+    END IF;
     INSERT INTO public.ml_deployments AS d (action, version, previous_version, calibrator_version, reason, details)
     VALUES (
         'promote', p_version, v_champion.version, v_calibrator, p_reason,

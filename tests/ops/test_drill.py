@@ -98,8 +98,8 @@ def test_the_drill(db):
         "challenger",
         "canary",
         "canary",
-        "promote",
         "canary",
+        "promote",
         "breaker_open",
         "rollback",
     ]

@@ -87,7 +87,6 @@ BEGIN
         PERFORM ml.change_setting(v_setting, v_to::text, v_reason);
     ELSIF v_step = 'promote' THEN
         v_promotion := ml.promote(v_challenger, v_champion, v_reason, coalesce(p_force, false));
-        PERFORM ml.change_setting('canary_percent', '0', v_reason);
     END IF;
     RETURN jsonb_build_object(
         'experiment', CASE WHEN v_challenger IS NOT NULL THEN 'challenger' ELSE 'rollout' END,

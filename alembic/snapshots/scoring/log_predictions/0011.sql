@@ -8,8 +8,9 @@ RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- The user's statement never waits for a lock of ours longer than this.
-SET lock_timeout = '100ms'
+-- The user's statement never waits for a lock of ours longer than this; many writers at once wait for each other where
+-- the log's files grow, which takes some hundred milliseconds on a busy disk.
+SET lock_timeout = '1s'
 AS $function$
 DECLARE
     v_sqlstate text;

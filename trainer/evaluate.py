@@ -20,6 +20,7 @@ from trainer.evaluation.conclusions import describe_calibrator, not_shown, shown
 from trainer.evaluation.figures import evaluate
 from trainer.evaluation.holdout_record import record_look
 from trainer.evaluation.tables import print_evaluation
+from trainer.search import describe_choice, describe_search
 
 __all__ = [
     "describe_calibrator",
@@ -90,7 +91,11 @@ def evaluate_folder(folder: Path) -> dict[str, Any]:
             "library_versions": {"python": description["python"], **configuration["libraries"]},
         },
         "candidate_table": champion["candidates"],
-        "warnings": description.get("provenance", {}).get("warnings", []),
+        "candidate_notes": [
+            *([describe_search(champion["search"])] if champion["search"] else []),
+            describe_choice(champion["choice"]),
+        ],
+        "warnings": description["provenance"]["warnings"],
     }
     (folder / REPORT).unlink(missing_ok=True)
     ModelFolder(folder).write_json("evaluation.json", evaluation)

@@ -91,6 +91,10 @@ def test_the_page_says_what_the_evaluation_says(html: str, evaluation: dict[str,
     for said in (*evaluation["headline"].values(), *evaluation["conclusions"], evaluation["holdout_uses"]["sentence"]):
         assert words(said) in text
     assert "does not predict direction" in text
+    assert evaluation["candidate_notes"]
+    assert evaluation["warnings"]  # nobody has said where these bars come from
+    for said in (*evaluation["candidate_notes"], *evaluation["warnings"]):
+        assert words(said) in text
     holdout, walk_forward = evaluation["holdout"], evaluation["walk_forward"]
     figures = [claim[part]["figure"] for claim in evaluation["claims"] for part in ("holdout", "walk_forward")]
     for part in (holdout, walk_forward):

@@ -68,7 +68,7 @@ def test_the_gate_compares_on_the_same_events(db):
     )
     ours, theirs = result["metrics"]["ece"]["value"], result["compared_with"]["metrics"]["ece"]["value"]
     assert gate["passed"]
-    assert f"error {ours:.4f} against {theirs:.4f} of champion toy" in gate["detail"]
+    assert f"error {ours:.4f} against {theirs:.4f} of champion toy on the same events" in gate["detail"]
 
 
 def test_it_goes_live_by_promotion_alone(db):

@@ -42,9 +42,10 @@ RACE_ERRORS = 3.0
 RACE_BLOCKS = 2
 SEARCH_RULE = (
     "The quick set first, then configurations drawn at random and without replacement from the grid of each "
-    "family, the next one always from the family that has had the least time; at the end soft votes of two and "
-    f"three of the {ENSEMBLE_FAMILIES} best families' best configurations. A configuration is dropped after {RACE_BLOCKS} or more blocks when its log loss on them is "
-    f"behind that of the best so far by more than {RACE_ERRORS:g} standard errors of the paired difference."
+    "family, the next one always from the family that has had the least time; at the end soft votes of two and of "
+    f"three among the best of the {ENSEMBLE_FAMILIES} best families. A configuration is dropped after {RACE_BLOCKS} or "
+    "more blocks when its log loss on them is behind that of the best so far by more than "
+    f"{RACE_ERRORS:g} standard errors of the paired difference."
 )
 ENDINGS = {
     "exhausted": "everything in the registry was tried",

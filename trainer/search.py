@@ -259,8 +259,9 @@ class Search:
         at_most = self._judge.blocks * self._waiting
         in_time = int(max(0.0, self._seconds - elapsed) * self._fits / elapsed) if elapsed else at_most
         left = min(at_most, max(in_time, self._judge.blocks * len(self._first)))
-        leader = "" if self._best is None else f"; best so far: {self._best.candidate.name}"
-        self._on_fit(f"{candidate.name}{leader}", self._fits, self._fits + left)
+        # Short, so that rate and time left have room beside it.
+        leader = "" if self._best is None else f", best {self._judge.loss(self._best):.4f}"
+        self._on_fit(f"{candidate.family}{leader}", self._fits, self._fits + left)
 
 
 def _votes(judge: Judge, trials: Trials) -> list[Trial]:

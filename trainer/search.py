@@ -53,6 +53,8 @@ ENDINGS = {
     "interrupted": "it was interrupted",
 }
 RESAMPLES = 300
+TOTAL_TOLERANCE = 0.25
+"""Share by which the expected number of fits must change before the progress bar is told."""
 
 Clock = Callable[[], float]
 
@@ -167,7 +169,7 @@ class Search:
         self._judge, self._seconds, self._on_fit, self._clock = judge, seconds, on_fit, clock
         self._trials = Trials(ended_by="exhausted")
         self._first = list(first)[::-1]
-        self._fits = 0
+        self._fits = self._expected = 0
         self._best: Trial | None = None
         known = {candidate.key for candidate in first}
         self._queues: dict[str, list[Candidate]] = {}
@@ -261,7 +263,11 @@ class Search:
         left = min(at_most, max(in_time, self._judge.blocks * len(self._first)))
         # Short, so that rate and time left have room beside it.
         leader = "" if self._best is None else f", best {self._judge.loss(self._best):.4f}"
-        self._on_fit(f"{candidate.family}{leader}", self._fits, self._fits + left)
+        total = self._fits + left
+        # A bar begins to measure its rate anew whenever its total changes.
+        if self._fits > self._expected or abs(total - self._expected) > TOTAL_TOLERANCE * self._expected:
+            self._expected = total
+        self._on_fit(f"{candidate.family}{leader}", self._fits, self._expected)
 
 
 def _votes(judge: Judge, trials: Trials) -> list[Trial]:

@@ -367,7 +367,7 @@ def _next_steps(story: _Story, folder: ModelFolder, database_url: str | None, ur
         story.console.print(f"\n{place}:")
         for line in lines:
             story.console.print(line, style="cyan", soft_wrap=True, markup=False)
-    story.console.print(f"\nThe model's card: {folder.path / 'model_card.json'}", soft_wrap=True, markup=False)
+    story.console.print(f"\nThe model's card: {folder.path / 'model_card.md'}", soft_wrap=True, markup=False)
 
 
 def _same_database(database_url: str | None, url: str) -> list[str]:

@@ -26,6 +26,7 @@ from trainer.provenance import SYNTHETIC_WARNING
 from trainer.search import describe_choice
 from trainer.sql import package_text
 
+NOT_EXPLAINED = "Its scores come without an explanation: ml_predictions.contributions stays NULL."
 NO_AUTHOR = "Nobody was named when it was fitted."
 INTENDED_USE = (
     "Ranking chart-pattern events of the kinds, timeframes and markets it was trained on by the chance of a "
@@ -317,5 +318,8 @@ def save_card(folder: ModelFolder, card: dict[str, Any]) -> None:
     """Write ``model_card.json`` and ``model_card.md``, with the version that the card has now."""
     if "example" in card:
         card.update(_named_after(card))
+        explanation = card.get("explanation", {"logged": "not compiled yet"})
+        if explanation["logged"] is None and NOT_EXPLAINED not in card["limitations"]:
+            card["limitations"] = [*card["limitations"], NOT_EXPLAINED]
         folder.write_text("model_card.md", render_card(card))
     folder.write_json("model_card.json", card)

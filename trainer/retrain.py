@@ -176,8 +176,8 @@ def _performance(events: pd.DataFrame, live: Model) -> list[Check]:
         if len(scored):
             few = (
                 f"{len(scored):,} events that were labelled since have a score of {live.version}, and "
-                f"{int(is_win.sum()):,} of them won: too few to judge (needed are {LEAST_SPANS} weeks, and {LEAST_OF_EACH_CLASS} events of "
-                "each class)"
+                f"{int(is_win.sum()):,} of them won: too few to judge (needed are {LEAST_SPANS} weeks, and "
+                f"{LEAST_OF_EACH_CLASS} events of each class)"
             )
         return [Check(name, None, few) for name in names]
     resamples = Resamples.of_spans(weeks)

@@ -42,9 +42,10 @@ RACE_ERRORS = 3.0
 RACE_BLOCKS = 2
 SEARCH_RULE = (
     "The quick set first, then configurations drawn at random and without replacement from the grid of each "
-    "family, the next one always from the family that has had the least time; at the end soft votes of two and "
-    f"three of the {ENSEMBLE_FAMILIES} best families' best configurations. A configuration is dropped after {RACE_BLOCKS} or more blocks when its log loss on them is "
-    f"behind that of the best so far by more than {RACE_ERRORS:g} standard errors of the paired difference."
+    "family, the next one always from the family that has had the least time; at the end soft votes of two and of "
+    f"three among the best of the {ENSEMBLE_FAMILIES} best families. A configuration is dropped after {RACE_BLOCKS} or "
+    "more blocks when its log loss on them is behind that of the best so far by more than "
+    f"{RACE_ERRORS:g} standard errors of the paired difference."
 )
 ENDINGS = {
     "exhausted": "everything in the registry was tried",
@@ -52,6 +53,8 @@ ENDINGS = {
     "interrupted": "it was interrupted",
 }
 RESAMPLES = 300
+TOTAL_TOLERANCE = 0.25
+"""Share by which the expected number of fits must change before the progress bar is told."""
 
 Clock = Callable[[], float]
 
@@ -166,7 +169,7 @@ class Search:
         self._judge, self._seconds, self._on_fit, self._clock = judge, seconds, on_fit, clock
         self._trials = Trials(ended_by="exhausted")
         self._first = list(first)[::-1]
-        self._fits = 0
+        self._fits = self._expected = 0
         self._best: Trial | None = None
         known = {candidate.key for candidate in first}
         self._queues: dict[str, list[Candidate]] = {}
@@ -258,8 +261,13 @@ class Search:
         at_most = self._judge.blocks * self._waiting
         in_time = int(max(0.0, self._seconds - elapsed) * self._fits / elapsed) if elapsed else at_most
         left = min(at_most, max(in_time, self._judge.blocks * len(self._first)))
-        leader = "" if self._best is None else f"; best so far: {self._best.candidate.name}"
-        self._on_fit(f"{candidate.name}{leader}", self._fits, self._fits + left)
+        # Short, so that rate and time left have room beside it.
+        leader = "" if self._best is None else f", best {self._judge.loss(self._best):.4f}"
+        total = self._fits + left
+        # A bar begins to measure its rate anew whenever its total changes.
+        if self._fits > self._expected or abs(total - self._expected) > TOTAL_TOLERANCE * self._expected:
+            self._expected = total
+        self._on_fit(f"{candidate.family}{leader}", self._fits, self._expected)
 
 
 def _votes(judge: Judge, trials: Trials) -> list[Trial]:

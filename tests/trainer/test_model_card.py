@@ -15,7 +15,16 @@ from trainer.errors import UserError
 from trainer.evaluate import evaluate_folder
 from trainer.evaluation.bootstrap import ABOVE, NOT_SHOWN
 from trainer.fit import FitConfig, fit, save
-from trainer.model_card import LIMITATIONS, REQUIRED, build_card, hash_of_names, save_card, validate_card, write_card
+from trainer.model_card import (
+    LIMITATIONS,
+    NOT_EXPLAINED,
+    REQUIRED,
+    build_card,
+    hash_of_names,
+    save_card,
+    validate_card,
+    write_card,
+)
 from trainer.provenance import NOT_DECLARED_WARNING, SYNTHETIC_WARNING, Provenance
 from trainer.search import describe_choice
 
@@ -163,6 +172,17 @@ def test_how_to_get_started_follows_the_version(folder: Path, card: dict[str, An
     assert card["version"] not in text
     assert "trainer promote v0099" in text
     assert "VALUES ('O''Neil', '1d'" in text
+
+
+def test_a_model_without_explanation_says_so_once(card: dict[str, Any], tmp_path: Path) -> None:
+    compiled = copy.deepcopy(card) | {"explanation": {"logged": None, "no_explanation": "A neural network."}}
+    for _ in range(2):
+        save_card(ModelFolder(tmp_path), compiled)
+    assert compiled["limitations"] == [*card["limitations"], NOT_EXPLAINED]
+    assert f"- {NOT_EXPLAINED}" in (tmp_path / "model_card.md").read_text()
+    explained = copy.deepcopy(card) | {"explanation": {"logged": "exact", "expected_microseconds": 44}}
+    save_card(ModelFolder(tmp_path), explained)
+    assert explained["limitations"] == card["limitations"]
 
 
 def test_a_card_of_an_earlier_release_stays_as_it_was(tmp_path: Path) -> None:

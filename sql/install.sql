@@ -94,7 +94,7 @@
 \ir scoring/pattern_events_90_log_update.sql
 \ir scoring/log_ml_prediction.sql
 
--- Operating it: switches, promotion, labels, backfill, partitions
+-- Operating it: settings, each with its record
 \ir ops/audit_settings.sql
 \ir ops/ml_settings_90_audit.sql
 \ir ops/change_setting.sql
@@ -103,33 +103,37 @@
 \ir ops/set_rollout.sql
 \ir ops/accept_threshold.sql
 \ir ops/close_breaker.sql
-\ir ops/audit_gates.sql
-\ir ops/ml_gates_90_audit.sql
-\ir ops/newest_calibrator.sql
-\ir ops/function_hashes.sql
-\ir ops/feature_hashes.sql
-\ir ops/record_functions.sql
-\ir ops/read_figure.sql
-\ir ops/stated_calibration_error.sql
-\ir ops/check_artefact.sql
-\ir ops/check_quality.sql
+
+-- Which version is live: gates, promotion, rollback
+\ir ops/gates/audit_gates.sql
+\ir ops/gates/ml_gates_90_audit.sql
+\ir ops/gates/newest_calibrator.sql
+\ir ops/gates/function_hashes.sql
+\ir ops/gates/feature_hashes.sql
+\ir ops/gates/record_functions.sql
+\ir ops/gates/read_figure.sql
+\ir ops/gates/stated_calibration_error.sql
+\ir ops/gates/check_artefact.sql
+\ir ops/gates/check_quality.sql
 \ir ops/check_model.sql
-\ir ops/store_gate_results.sql
-\ir ops/check_promotion.sql
+\ir ops/gates/store_gate_results.sql
+\ir ops/gates/check_promotion.sql
 \ir ops/lock_switches.sql
 \ir ops/promote.sql
-\ir ops/set_challenger.sql
-\ir ops/withdraw_challenger.sql
 \ir ops/live_versions.sql
 \ir ops/rollback.sql
-\ir ops/events_to_label.sql
+
+-- Labels, and what a model is trained on
+\ir ops/labels/events_to_label.sql
 \ir ops/label_outcomes.sql
-\ir ops/label_window.sql
-\ir ops/set_label.sql
-\ir ops/withdraw_label.sql
-\ir ops/override_confidence.sql
-\ir ops/withdraw_override.sql
+\ir ops/labels/label_window.sql
+\ir ops/labels/set_label.sql
+\ir ops/labels/withdraw_label.sql
+\ir ops/labels/override_confidence.sql
+\ir ops/labels/withdraw_override.sql
 \ir ops/training_dataset.sql
+
+-- Scores after the fact: explained, computed once more, filled in, replaced
 \ir ops/explain.sql
 \ir ops/explain_predictions.sql
 \ir ops/replay.sql
@@ -140,32 +144,33 @@
 \ir ops/create_prediction_partitions.sql
 
 -- Recalibrating it: calibrators and blend weights from the outcomes of logged predictions
-\ir ops/square.sql
-\ir ops/log_loss.sql
-\ir ops/clustered_mean.sql
-\ir ops/fitted_calibrator.sql
-\ir ops/fit_isotonic.sql
-\ir ops/fit_sigmoid.sql
-\ir ops/fit_calibrator.sql
-\ir ops/calibration_row.sql
-\ir ops/calibration_rows.sql
-\ir ops/calibrated_by.sql
-\ir ops/walk_forward_starts.sql
-\ir ops/predict_walk_forward.sql
-\ir ops/compare_calibration.sql
-\ir ops/resampled_spans.sql
-\ir ops/measure_calibration.sql
-\ir ops/area_under_roc.sql
-\ir ops/choose_calibrator.sql
-\ir ops/recalibrate.sql
-\ir ops/tune_blend_weights.sql
-\ir ops/set_weights.sql
+\ir ops/recalibration/square.sql
+\ir ops/recalibration/log_loss.sql
+\ir ops/recalibration/clustered_mean.sql
+\ir ops/recalibration/fitted_calibrator.sql
+\ir ops/recalibration/fit_isotonic.sql
+\ir ops/recalibration/fit_sigmoid.sql
+\ir ops/recalibration/fit_calibrator.sql
+\ir ops/recalibration/calibration_row.sql
+\ir ops/recalibration/calibration_rows.sql
+\ir ops/recalibration/calibrated_by.sql
+\ir ops/recalibration/walk_forward_starts.sql
+\ir ops/recalibration/predict_walk_forward.sql
+\ir ops/recalibration/compare_calibration.sql
+\ir ops/recalibration/resampled_spans.sql
+\ir ops/recalibration/measure_calibration.sql
+\ir ops/recalibration/area_under_roc.sql
+\ir ops/recalibration/choose_calibrator.sql
+\ir ops/recalibration/recalibrate.sql
+\ir ops/recalibration/tune_blend_weights.sql
+\ir ops/recalibration/set_weights.sql
+
 -- Events from the sentences of detectors
-\ir ops/narrative_tokens.sql
-\ir ops/narrative_words.sql
+\ir ops/narrative/narrative_tokens.sql
+\ir ops/narrative/narrative_words.sql
 \ir schema/narrative_phrases.sql
-\ir ops/parse_pattern.sql
-\ir ops/ingest_pattern.sql
+\ir ops/narrative/parse_pattern.sql
+\ir ops/narrative/ingest_pattern.sql
 
 -- Watching it
 \ir monitoring/ml_health.sql
@@ -173,35 +178,37 @@
 \ir monitoring/ml_deployment_audit.sql
 
 -- Experiments: challenger against champion, ML against rules
-\ir monitoring/log1p.sql
-\ir monitoring/stirling_correction.sql
-\ir monitoring/poisson_deviance.sql
-\ir monitoring/regularized_gamma_upper.sql
-\ir monitoring/beta_kernel.sql
-\ir monitoring/regularized_beta.sql
-\ir monitoring/chi_square_survival.sql
-\ir monitoring/normal_cdf.sql
-\ir monitoring/normal_quantile.sql
-\ir monitoring/student_t_cdf.sql
-\ir monitoring/student_t_quantile.sql
-\ir monitoring/binomial_cdf.sql
-\ir monitoring/wilson_interval.sql
-\ir monitoring/two_proportion_test.sql
-\ir monitoring/mcnemar_test.sql
-\ir monitoring/paired_difference_test.sql
-\ir monitoring/delong_auc.sql
-\ir monitoring/delong_test.sql
-\ir monitoring/mann_whitney_test.sql
-\ir monitoring/sample_ratio_test.sql
-\ir monitoring/always_valid_test.sql
-\ir monitoring/setting_history.sql
-\ir monitoring/pair_predictions.sql
-\ir monitoring/ml_challenger_pairs.sql
-\ir monitoring/compare_versions.sql
-\ir monitoring/ml_challenger_comparison.sql
-\ir monitoring/compare_with_rules.sql
-\ir monitoring/ml_rules_comparison.sql
+\ir monitoring/statistics/log1p.sql
+\ir monitoring/statistics/stirling_correction.sql
+\ir monitoring/statistics/poisson_deviance.sql
+\ir monitoring/statistics/regularized_gamma_upper.sql
+\ir monitoring/statistics/beta_kernel.sql
+\ir monitoring/statistics/regularized_beta.sql
+\ir monitoring/statistics/chi_square_survival.sql
+\ir monitoring/statistics/normal_cdf.sql
+\ir monitoring/statistics/normal_quantile.sql
+\ir monitoring/statistics/student_t_cdf.sql
+\ir monitoring/statistics/student_t_quantile.sql
+\ir monitoring/statistics/binomial_cdf.sql
+\ir monitoring/statistics/wilson_interval.sql
+\ir monitoring/statistics/two_proportion_test.sql
+\ir monitoring/statistics/mcnemar_test.sql
+\ir monitoring/statistics/paired_difference_test.sql
+\ir monitoring/statistics/delong_auc.sql
+\ir monitoring/statistics/delong_test.sql
+\ir monitoring/statistics/mann_whitney_test.sql
+\ir monitoring/statistics/sample_ratio_test.sql
+\ir monitoring/statistics/always_valid_test.sql
+\ir monitoring/experiments/setting_history.sql
+\ir monitoring/experiments/pair_predictions.sql
+\ir monitoring/experiments/ml_challenger_pairs.sql
+\ir monitoring/experiments/compare_versions.sql
+\ir monitoring/experiments/ml_challenger_comparison.sql
+\ir monitoring/experiments/compare_with_rules.sql
+\ir monitoring/experiments/ml_rules_comparison.sql
 
--- Stages of a canary and of a rollout, which the comparisons decide
-\ir ops/check_stage.sql
-\ir ops/advance.sql
+-- Challengers: shadow, canary, and the stages that the comparisons decide
+\ir ops/rollout/set_challenger.sql
+\ir ops/rollout/withdraw_challenger.sql
+\ir ops/rollout/check_stage.sql
+\ir ops/rollout/advance.sql

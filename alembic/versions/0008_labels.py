@@ -25,12 +25,12 @@ ADDED = (
     "schema/confidence_overrides",
     "schema/confidence_overrides_10_refuse_change",
     "schema/overridden_patterns",
-    "ops/events_to_label",
-    "ops/label_window",
-    "ops/set_label",
-    "ops/withdraw_label",
-    "ops/override_confidence",
-    "ops/withdraw_override",
+    "ops/labels/events_to_label",
+    "ops/labels/label_window",
+    "ops/labels/set_label",
+    "ops/labels/withdraw_label",
+    "ops/labels/override_confidence",
+    "ops/labels/withdraw_override",
 )
 TAKE_OVER_LABELS = """
 INSERT INTO public.pattern_labels (

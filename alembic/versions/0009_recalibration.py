@@ -13,32 +13,32 @@ branch_labels = None
 depends_on = None
 
 ADDED = (
-    "ops/square",
-    "ops/log_loss",
-    "ops/clustered_mean",
-    "ops/fitted_calibrator",
-    "ops/fit_isotonic",
-    "ops/fit_sigmoid",
-    "ops/fit_calibrator",
-    "ops/calibration_row",
-    "ops/calibration_rows",
-    "ops/calibrated_by",
-    "ops/walk_forward_starts",
-    "ops/predict_walk_forward",
-    "ops/compare_calibration",
-    "ops/resampled_spans",
-    "ops/measure_calibration",
-    "ops/area_under_roc",
-    "ops/choose_calibrator",
-    "ops/recalibrate",
-    "ops/tune_blend_weights",
-    "ops/set_weights",
+    "ops/recalibration/square",
+    "ops/recalibration/log_loss",
+    "ops/recalibration/clustered_mean",
+    "ops/recalibration/fitted_calibrator",
+    "ops/recalibration/fit_isotonic",
+    "ops/recalibration/fit_sigmoid",
+    "ops/recalibration/fit_calibrator",
+    "ops/recalibration/calibration_row",
+    "ops/recalibration/calibration_rows",
+    "ops/recalibration/calibrated_by",
+    "ops/recalibration/walk_forward_starts",
+    "ops/recalibration/predict_walk_forward",
+    "ops/recalibration/compare_calibration",
+    "ops/recalibration/resampled_spans",
+    "ops/recalibration/measure_calibration",
+    "ops/recalibration/area_under_roc",
+    "ops/recalibration/choose_calibrator",
+    "ops/recalibration/recalibrate",
+    "ops/recalibration/tune_blend_weights",
+    "ops/recalibration/set_weights",
 )
 
 
 def upgrade() -> None:
     """Give calibrators their parts, then install what fits them."""
-    op.install_object("schema/ml_calibrators_add_parts", version=revision)
+    op.install_object("changes/calibrator_parts", version=revision)
     for path in ADDED:
         op.install_object(path, version=revision)
 
@@ -54,4 +54,4 @@ def downgrade() -> None:
         require_drop_data("the calibrators of single timeframes and symbols")
     for path in reversed(ADDED):
         op.drop_object(path, version=revision)
-    op.install_object("schema/ml_calibrators_remove_parts", version=revision)
+    op.install_object("changes/calibrator_parts", version="0009_downgrade")

@@ -16,8 +16,8 @@ ADDED = (
     "scoring/score_shadow",
     "scoring/check_breaker",
     "ops/close_breaker",
-    "ops/set_challenger",
-    "ops/withdraw_challenger",
+    "ops/rollout/set_challenger",
+    "ops/rollout/withdraw_challenger",
 )
 CHANGED = {
     "scoring/score_pattern_event": "0003",

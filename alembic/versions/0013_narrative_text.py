@@ -13,11 +13,11 @@ branch_labels = None
 depends_on = None
 
 ADDED = (
-    "ops/narrative_tokens",
-    "ops/narrative_words",
+    "ops/narrative/narrative_tokens",
+    "ops/narrative/narrative_words",
     "schema/narrative_phrases",
-    "ops/parse_pattern",
-    "ops/ingest_pattern",
+    "ops/narrative/parse_pattern",
+    "ops/narrative/ingest_pattern",
 )
 
 

@@ -11,7 +11,7 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-ADDED = ("ops/check_stage", "ops/advance")
+ADDED = ("ops/rollout/check_stage", "ops/rollout/advance")
 
 
 def upgrade() -> None:

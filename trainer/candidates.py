@@ -34,6 +34,7 @@ from threadpoolctl import threadpool_limits
 
 from trainer.calibration import Floats
 from trainer.compiler import UnsupportedModelError, compile_model
+from trainer.compiler.explanations import path_attribution_cost
 
 VOTING = "voting"
 Parameters = Mapping[str, Any]
@@ -312,6 +313,15 @@ def microseconds_per_row(model: Any) -> float:
     """
     report = compile_model(model, "ml_generated.score").report
     return float(round(report.costs["case" if report.form == "case" else "walk"].one_row))
+
+
+def can_explain(model: Any) -> bool:
+    """Return whether the log can say which features moved a score: exactly, or by the path through the trees."""
+    try:
+        path_attribution_cost(model)
+    except UnsupportedModelError:
+        return False
+    return True
 
 
 def reason_not_to_try(family: str) -> str | None:

@@ -108,6 +108,8 @@ def _procedure(card: dict[str, Any]) -> list[str]:
             f"{row['standard_error']:.5f}",
             "yes"
             if row["eligible"]
+            else "not explained"
+            if not row["explained"]
             else f"dropped after {row['blocks']} blocks"
             if row["blocks"] < protocol["folds"]
             else "no",

@@ -72,7 +72,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "recalibrate",
         "trainer.recalibrate:command",
-        "Fit a new calibrator to the outcomes of logged predictions.",
+        "Fit calibrators to the outcomes of logged predictions, and register a better one.",
     ),
     Verb("status", "trainer.status:command", "Say what is live and how it does."),
     Verb("backfill", "trainer.backfill:command", "Score the events that have no score yet."),

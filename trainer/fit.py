@@ -700,7 +700,13 @@ def print_search(card: dict[str, Any]) -> None:
             f"{row['behind_best']:+.5f}",
             f"{row['standard_error']:.5f}",
             f"{row['microseconds_per_row']:.0f}",
-            "champion" if row["name"] == card["champion"] else "yes" if row["eligible"] else "no",
+            "champion"
+            if row["name"] == card["champion"]
+            else "yes"
+            if row["eligible"]
+            else "no"
+            if row["explained"]
+            else "no explanation",
             row["name"],
         )
     console.print(table)

@@ -20,6 +20,7 @@ from trainer.candidates import (
     FAMILIES,
     VOTING,
     Candidate,
+    can_explain,
     ensemble,
     fit_model,
     microseconds_per_row,
@@ -35,7 +36,8 @@ CHAMPION_RULE = (
     "Of the candidates whose pooled walk-forward log loss is within one standard error of the best one's (of "
     "the paired difference, events of a calendar month, or week for intraday bars, taken together), the one "
     "that is expected to take the fewest microseconds per row in SQL (one row of a transaction, as the compiler "
-    "estimates it, to the nearest 10: it knows no better); of equally cheap ones, the one with the lowest log loss."
+    "estimates it, to the nearest 10: it knows no better); of equally cheap ones, the one with the lowest log loss. "
+    "Candidates whose scores cannot be explained are tried and shown, and take no part in the choice."
 )
 ENSEMBLE_FAMILIES = 4
 RACE_ERRORS = 3.0
@@ -69,6 +71,8 @@ class Trial:
     """Per row in SQL; of the model that was fitted for the last block."""
     seconds: float
     is_dropped: bool = False
+    is_explained: bool = True
+    """Whether the log can say which features moved a score of this model."""
 
     @property
     def raw(self) -> Floats:
@@ -143,7 +147,8 @@ def try_all(judge: Judge, candidates: Sequence[Candidate], on_fit: Callable[[str
         for model, predicted in judge.predictions(candidate):  # noqa: B007  the last one is compiled
             predictions.append(predicted)
             on_fit(candidate.name)
-        trials.done.append(Trial(candidate, tuple(predictions), microseconds_per_row(model), 0.0))
+        cost = microseconds_per_row(model)
+        trials.done.append(Trial(candidate, tuple(predictions), cost, 0.0, is_explained=can_explain(model)))
     return trials
 
 
@@ -240,7 +245,8 @@ class Search:
                 if not self._first and self._is_late and len(predictions) < self._judge.blocks:
                     self._trials.ended_by = "budget"
                     return
-            trial = Trial(candidate, tuple(predictions), microseconds_per_row(model), self._clock() - began, is_dropped)
+            cost, is_explained = microseconds_per_row(model), can_explain(model)
+            trial = Trial(candidate, tuple(predictions), cost, self._clock() - began, is_dropped, is_explained)
         except MemoryError:
             raise
         except Exception as error:  # one configuration that a library refuses must not lose the others
@@ -304,8 +310,9 @@ def choose_champion(
     A dropped trial is compared with the best on the blocks that both have seen, and is never eligible.
     """
     losses = [log_losses(trial.raw, is_win[: len(trial.raw)]) for trial in trials]
-    finished = [place for place, trial in enumerate(trials) if not trial.is_dropped]
-    best = min(finished, key=lambda place: float(losses[place].mean()))
+    contending = contenders(trials)
+    places = [place for place, trial in enumerate(trials) if trial in contending]
+    best = min(places, key=lambda place: float(losses[place].mean()))
     table = []
     for place, trial in enumerate(trials):
         events = len(losses[place])
@@ -320,12 +327,19 @@ def choose_champion(
                 "standard_error": 0.0 if place == best else error,
                 "microseconds_per_row": trial.microseconds,
                 "blocks": len(trial.predictions),
-                "eligible": place == best or (not trial.is_dropped and difference <= error),
+                "explained": trial.is_explained,
+                "eligible": place == best or (trial in contending and difference <= error),
             }
         )
-    eligible = [place for place in finished if table[place]["eligible"]]
+    eligible = [place for place in places if table[place]["eligible"]]
     winner = min(eligible, key=lambda p: (_cost(trials[p]), table[p]["log_loss"], trials[p].candidate.name))
     return table, trials[winner]
+
+
+def contenders(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials that take part in the choice: not dropped, and explained, if any is."""
+    finished = [trial for trial in trials if not trial.is_dropped]
+    return [trial for trial in finished if trial.is_explained] or finished
 
 
 def _cost(trial: Trial) -> float:
@@ -341,9 +355,9 @@ def flattery(
     Bootstrap bias correction (Tsamardinos, Greasidou, Borboudakis, Machine Learning 107, 2018): the choice, by the
     whole rule, is made again on calendar months (or weeks) drawn with replacement, and judged on those not drawn.
     ``optimism`` is the mean of that choice's log loss less the champion's on the same events; a positive one is
-    what the champion's own figure hides. Trials that were dropped take no part.
+    what the champion's own figure hides.
     """
-    finished = [trial for trial in trials if not trial.is_dropped]
+    finished = contenders(trials)
     groups = np.unique(spans, return_inverse=True)[1]
     count = int(groups.max()) + 1
     sizes = np.bincount(groups).astype(float)

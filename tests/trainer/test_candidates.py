@@ -15,6 +15,7 @@ from trainer.candidates import (
     FAMILIES,
     VOTING,
     Candidate,
+    can_explain,
     configured,
     ensemble,
     fit_model,
@@ -150,3 +151,18 @@ def test_what_is_compiled_is_the_library_s_model(family, dataset):
     assembled = assemble(model)
     compiled = [evaluate(assembled, [None if np.isnan(value) else float(value) for value in row]) for row in rows]
     np.testing.assert_allclose(compiled, model.predict_proba(rows), atol=1e-6 if family == "xgboost" else 1e-12)
+
+
+def test_networks_and_mixed_votes_cannot_be_explained(dataset):
+    found = {}
+    for family in ("logistic", "mlp", "extra_trees", "hist_gradient_boosting"):
+        candidate = next(FAMILIES[family].configurations(seed=0))
+        found[family] = can_explain(fit_model(candidate, *sample(dataset)))
+    found["vote"] = can_explain(fit_model(ensemble([CANDIDATES[0], CANDIDATES[4]]), *sample(dataset)))
+    assert found == {
+        "logistic": True,
+        "mlp": False,
+        "extra_trees": True,
+        "hist_gradient_boosting": True,
+        "vote": False,
+    }

@@ -66,13 +66,15 @@ def quick(judge, monkeypatch):
     """Return a judge that costs nothing, to watch what a search does with it."""
     monkeypatch.setattr(searching, "fit_model", lambda _: None)
     monkeypatch.setattr(searching, "microseconds_per_row", lambda _: 10.0)
+    monkeypatch.setattr(searching, "can_explain", lambda _: True)
     found = object.__new__(QuickJudge)
     found.__dict__.update(judge.__dict__)
     return found
 
 
-def trial(name, raw, microseconds=10.0, is_dropped=False):
-    return Trial(Candidate(name, "logistic", {"C": hash(name)}), (np.asarray(raw),), microseconds, 0.0, is_dropped)
+def trial(name, raw, microseconds=10.0, is_dropped=False, is_explained=True):
+    candidate = Candidate(name, "logistic", {"C": hash(name)})
+    return Trial(candidate, (np.asarray(raw),), microseconds, 0.0, is_dropped, is_explained)
 
 
 # ------------------------------------------------------------------------------------------------- the search
@@ -247,6 +249,18 @@ def test_a_dropped_trial_is_compared_on_its_own_blocks_and_never_chosen():
     expected = clustered_mean(difference, months[:1500])
     assert (table[1]["behind_best"], table[1]["standard_error"]) == pytest.approx(expected)
     assert not table[1]["eligible"]
+
+
+def test_what_cannot_be_explained_is_shown_and_not_chosen():
+    _, chance, wins, months = outcomes()
+    better = np.where(wins, 0.9, 0.1)
+    trials = [trial("explained", chance, 50), trial("dark", better, 1, is_explained=False)]
+    table, champion = choose_champion(trials, wins, months)
+    assert champion.candidate.name == "explained"
+    assert [(row["explained"], row["eligible"]) for row in table] == [(True, True), (False, False)]
+    assert table[1]["behind_best"] < 0
+    assert flattery(trials, champion, wins, months, seed=1)["finished"] == 1
+    assert choose_champion(trials[1:], wins, months)[1].candidate.name == "dark", "where there is nothing else"
 
 
 def test_choosing_among_noise_is_seen_to_flatter():

@@ -157,7 +157,7 @@ def test_words_follow_the_intervals(figures: dict[str, Any]) -> None:
     assert 3 <= len(figures["summary"]) <= 5
     claims = {claim["claim"]: claim["holdout"]["verdict"] for claim in figures["claims"]}
     assert claims["It ranks events better than chance"] == claims["It ranks events better than the rule score"] == SHOWN
-    assert claims["Of equally many confirmations, more of its win than of the rule's (top 30%)"] == SHOWN
+    assert claims["It confirms more wins than the rule at equally many confirmations (top 30%)"] == SHOWN
 
 
 def test_words_change_with_the_figures(strong: pd.DataFrame) -> None:

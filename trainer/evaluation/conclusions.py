@@ -130,13 +130,13 @@ def claims(parts: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     )
     for place, cut in enumerate(next(iter(parts.values()))["true_positives"]):
         claim(
-            f"Of equally many confirmations, more of its win than of the rule's ({cut['confirmations']})",
+            f"It confirms more wins than the rule at equally many confirmations ({cut['confirmations']})",
             "wins per win of the rule",
             lambda part, place=place: with_verdict(part["true_positives"][place]["model_to_rule"]),
         )
     owners = next(iter(parts.values()))["true_positives"][-1]["confirmations"]
     claim(
-        f"At least {TRUE_POSITIVE_GOAL - 1:.0%} more of them, {owners}",
+        f"It confirms at least {TRUE_POSITIVE_GOAL - 1:.0%} more wins than the rule ({owners})",
         "wins per win of the rule",
         lambda part: _at_least_the_goal(part["true_positives"][-1]["model_to_rule"]),
     )

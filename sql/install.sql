@@ -6,6 +6,7 @@
 \ir schema/ml.sql
 \ir schema/ml_generated.sql
 \ir schema/owned_objects.sql
+\ir schema/acting_role.sql
 
 -- What comes in: bars, patterns, events
 \ir schema/price_bars.sql
@@ -23,6 +24,7 @@
 \ir schema/ml_aliases.sql
 \ir schema/ml_deployments.sql
 \ir schema/ml_settings.sql
+\ir schema/switch_lock.sql
 \ir schema/ml_gates.sql
 \ir schema/ml_gate_results.sql
 \ir schema/model_functions.sql
@@ -89,6 +91,7 @@
 \ir scoring/top_contributions.sql
 \ir scoring/score_shadow.sql
 \ir scoring/check_breaker.sql
+\ir scoring/check_challenger.sql
 \ir scoring/log_predictions.sql
 \ir scoring/pattern_events_90_log_insert.sql
 \ir scoring/pattern_events_90_log_update.sql
@@ -98,11 +101,11 @@
 \ir ops/audit_settings.sql
 \ir ops/ml_settings_90_audit.sql
 \ir ops/change_setting.sql
+\ir ops/close_breaker.sql
 \ir ops/enable.sql
 \ir ops/disable.sql
 \ir ops/set_rollout.sql
 \ir ops/accept_threshold.sql
-\ir ops/close_breaker.sql
 
 -- Which version is live: gates, promotion, rollback
 \ir ops/gates/audit_gates.sql

@@ -18,6 +18,7 @@ CHANGED = {
     "monitoring/ml_pattern_confidence": "0004",
 }
 ADDED = (
+    "schema/acting_role",
     "schema/ml_label_definitions",
     "schema/ml_label_definitions_10_refuse_change",
     "schema/pattern_labels",

@@ -13,6 +13,7 @@ branch_labels = None
 depends_on = None
 
 TABLES = (
+    "schema/switch_lock",
     "schema/ml_gates",
     "schema/ml_gate_results",
     "schema/model_functions",

@@ -15,11 +15,13 @@ ADDED = (
     "scoring/use_model",
     "scoring/score_shadow",
     "scoring/check_breaker",
+    "scoring/check_challenger",
     "ops/close_breaker",
     "ops/rollout/set_challenger",
     "ops/rollout/withdraw_challenger",
 )
 CHANGED = {
+    "ops/enable": "0004",
     "scoring/score_pattern_event": "0003",
     "scoring/log_predictions": "0006",
     "scoring/compute_contributions": "0006",
@@ -27,6 +29,7 @@ CHANGED = {
     "ops/score_batch": "0006",
     "ops/rescore_events": "0010",
     "ops/promote": "0010",
+    "ops/rollback": "0010",
     "monitoring/ml_health": "0004",
 }
 

@@ -18,14 +18,21 @@ SELECT
 FROM (
     SELECT
         deployment.*,
-        lead(deployment.occurred_at) OVER (ORDER BY deployment.id) AS until
+        kind.scored_by,
+        -- Which version is live, whether ML is on, and what the challenger may do, end each other separately.
+        lead(deployment.occurred_at) OVER (PARTITION BY kind.name ORDER BY deployment.id) AS until
     FROM public.ml_deployments AS deployment
-    WHERE deployment.action IN ('install', 'promote', 'rollback', 'enable', 'disable')
+    JOIN (VALUES
+        ('install', 'version', 'champion'), ('promote', 'version', 'champion'), ('rollback', 'version', 'champion'),
+        ('enable', 'enabled', 'champion'), ('disable', 'enabled', 'champion'),
+        ('challenger', 'challenger', 'challenger'), ('canary', 'challenger', 'challenger'),
+        ('challenger_stop', 'challenger', 'challenger'), ('withdraw', 'challenger', 'challenger')
+    ) AS kind (action, name, scored_by) ON kind.action = deployment.action
 ) AS switch
 LEFT JOIN LATERAL (
     SELECT prediction.id, prediction.predicted_at
     FROM public.ml_predictions AS prediction
-    WHERE prediction.model_version = switch.version AND prediction.role = 'champion'
+    WHERE prediction.model_version = switch.version AND prediction.role = switch.scored_by
         AND prediction.source IN ('insert', 'update')
         AND prediction.predicted_at >= switch.occurred_at AND prediction.predicted_at < coalesce(switch.until, 'infinity')
     ORDER BY prediction.predicted_at
@@ -35,7 +42,8 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(*) AS events
     FROM public.ml_predictions AS prediction
-    WHERE prediction.model_version = switch.version AND prediction.role = 'champion' AND prediction.source = 'insert'
+    WHERE prediction.model_version = switch.version AND prediction.role = switch.scored_by
+        AND prediction.source = 'insert'
         AND prediction.predicted_at >= switch.occurred_at AND prediction.predicted_at < coalesce(switch.until, 'infinity')
 ) AS following;
 COMMENT ON VIEW public.ml_deployment_audit IS

@@ -1,5 +1,5 @@
--- Switches ML scoring on, in effect for statements that start after the commit.
--- Called by: operators, trainer demo. Calls: ml.change_setting. Reads: nothing. Writes: ml_settings.
+-- Switches ML scoring on, in effect for statements that start after the commit; an open circuit breaker is closed.
+-- Called by: operators, trainer demo. Calls: ml.close_breaker, ml.change_setting. Reads: nothing. Writes: ml_settings.
 
 CREATE OR REPLACE FUNCTION ml.enable(p_reason text DEFAULT NULL)
 RETURNS jsonb
@@ -7,8 +7,9 @@ LANGUAGE sql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $function$
-    SELECT ml.change_setting('enabled', 'true', p_reason)
+    SELECT ml.close_breaker(p_reason);
+    SELECT ml.change_setting('enabled', 'true', p_reason);
 $function$;
 COMMENT ON FUNCTION ml.enable IS
-    'Switches ML scoring on, in effect for statements that start after the commit.';
+    'Switches ML scoring on, in effect for statements that start after the commit; an open circuit breaker is closed.';
 REVOKE ALL ON FUNCTION ml.enable FROM PUBLIC;

@@ -1,5 +1,6 @@
 -- Makes switches of the live version wait for each other, for two seconds at most; scoring takes no lock of this kind.
--- Called by: ml.promote, ml.rollback. Calls: nothing. Reads: pg_catalog. Writes: nothing.
+-- Called by: ml.promote, ml.rollback, ml.set_challenger, ml.withdraw_challenger, ml.advance. Calls: nothing.
+-- Reads: ml.switch_lock, pg_catalog. Writes: nothing.
 
 CREATE OR REPLACE FUNCTION ml.lock_switches()
 RETURNS void
@@ -8,16 +9,15 @@ SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '2s'
 AS $function$
 DECLARE
-    v_key CONSTANT bigint := hashtextextended('ml.promote', 0);
     v_holder integer;
 BEGIN
-    PERFORM pg_advisory_xact_lock(v_key);
+    PERFORM 1 FROM ml.switch_lock FOR UPDATE;
 EXCEPTION WHEN lock_not_available THEN
     SELECT lock.pid INTO v_holder
     FROM pg_locks AS lock
-    JOIN pg_database AS here ON here.oid = lock.database AND here.datname = current_database()
-    WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1
-        AND (lock.classid::bigint << 32) | lock.objid::bigint = v_key;
+    WHERE lock.relation = 'ml.switch_lock'::regclass AND lock.granted AND lock.pid <> pg_backend_pid()
+        AND lock.database = (SELECT here.oid FROM pg_database AS here WHERE here.datname = current_database())
+    ORDER BY lock.pid LIMIT 1;
     RAISE EXCEPTION 'session % is in the middle of a promotion or rollback: let it commit, or end it with SELECT pg_terminate_backend(%)',
         v_holder, v_holder USING ERRCODE = 'lock_not_available';
 END

@@ -18,6 +18,7 @@ DECLARE
     v_target text;
     v_calibrator text;
     v_previous text;
+    v_previous_calibrator text;
     v_warning text;
 BEGIN
     PERFORM ml.lock_switches();
@@ -46,25 +47,28 @@ BEGIN
         -- With the calibrator that it was live with, whatever has been registered since.
         v_target := v_versions[v_place];
         v_calibrator := v_calibrators[v_place];
-        v_previous := v_versions[v_place - 1];
+        -- The latest one before it that is another model: what scoring falls back to.
+        SELECT live.version, live.calibrator INTO v_previous, v_previous_calibrator
+        FROM unnest(v_versions, v_calibrators) WITH ORDINALITY AS live (version, calibrator, place)
+        WHERE live.place < v_place AND live.version <> v_target ORDER BY live.place DESC LIMIT 1;
     ELSE
         v_target := p_version;
         v_calibrator := ml.newest_calibrator(p_version);
         v_previous := v_champion.version;
+        v_previous_calibrator := v_champion.calibrator_version;
     END IF;
 
     INSERT INTO public.ml_aliases AS a (alias, version, calibrator_version)
     VALUES ('champion', v_target, v_calibrator)
     ON CONFLICT (alias) DO UPDATE SET version = excluded.version, calibrator_version = excluded.calibrator_version;
-    INSERT INTO public.ml_deployments (action, version, previous_version, calibrator_version, reason)
-    VALUES ('rollback', v_target, v_champion.version, v_calibrator, p_reason);
+    INSERT INTO public.ml_deployments (action, version, previous_version, calibrator_version, reason, details)
+    VALUES (
+        'rollback', v_target, v_champion.version, v_calibrator, p_reason,
+        jsonb_build_object('withdrawn_calibrator_version', v_champion.calibrator_version));
     DELETE FROM public.ml_aliases AS a WHERE a.alias = 'previous' OR (a.alias = 'challenger' AND a.version = v_target);
     IF v_previous IS NOT NULL THEN
         INSERT INTO public.ml_aliases AS a (alias, version, calibrator_version)
-        VALUES (
-            'previous', v_previous,
-            CASE WHEN v_place IS NOT NULL THEN v_calibrators[v_place - 1] ELSE v_champion.calibrator_version END
-        );
+        VALUES ('previous', v_previous, v_previous_calibrator);
     END IF;
     -- Said, not refused: what is live now may be worse still, and only the operator knows.
     IF (
@@ -76,7 +80,7 @@ BEGIN
     END IF;
     RETURN jsonb_build_object(
         'champion', v_target, 'previous', v_previous, 'withdrawn', v_champion.version, 'calibrator', v_calibrator,
-        'warning', v_warning);
+        'withdrawn_calibrator', v_champion.calibrator_version, 'warning', v_warning);
 END
 $function$;
 COMMENT ON FUNCTION ml.rollback IS

@@ -14,7 +14,7 @@ CREATE TABLE public.ml_gate_results (
     threshold double precision,
     detail text NOT NULL,
     deployment_id bigint,
-    actor text NOT NULL DEFAULT session_user,
+    actor text NOT NULL DEFAULT ml.acting_role(),
     CONSTRAINT ml_gate_results_pkey PRIMARY KEY (id),
     CONSTRAINT ml_gate_results_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES public.ml_deployments (id)
 );

@@ -1,7 +1,7 @@
 -- Statement trigger of pattern_events: one set-based insert of what this statement scored into ml_predictions.
 -- Called by: triggers pattern_events_90_log_insert, pattern_events_90_log_update.
--- Calls: ml.top_contributions, ml.score_shadow, ml.check_breaker.
--- Reads: ml_models. Writes: ml_predictions, or ml_log_drops when that fails.
+-- Calls: ml.top_contributions, ml.score_shadow, ml.check_breaker, ml.check_challenger.
+-- Reads: ml_models, ml_settings. Writes: ml_predictions, or ml_log_drops when that fails.
 
 CREATE OR REPLACE FUNCTION ml.log_predictions()
 RETURNS trigger
@@ -15,6 +15,7 @@ AS $function$
 DECLARE
     v_sqlstate text;
     v_message text;
+    v_is_bad boolean := false;
 BEGIN
     -- One block per statement, hence at most one subtransaction id, however many rows it has.
     BEGIN
@@ -72,7 +73,7 @@ BEGIN
     -- What the row trigger has left to do after the log, and only then: shadow scores, a look at the circuit breaker.
     IF v_sqlstate IS NULL AND pg_catalog.current_setting('ml.shadow_in', true) = pg_catalog.statement_timestamp()::text THEN
         BEGIN
-            INSERT INTO public.ml_predictions (
+            WITH logged AS (INSERT INTO public.ml_predictions (
                 event_id, predicted_at, source, model_version, calibrator_version, role, arm,
                 ml_confidence_raw, ml_confidence, rule_confidence, blended_confidence, prediction_class,
                 features, feature_hash, ml_weight, rule_weight, fallback_reason, error_sqlstate, latency_us, cold
@@ -107,16 +108,23 @@ BEGIN
             ) AS shadow
             WHERE scored.record ->> 'event_id' = event.id::text
                 AND scored.record #>> '{shadow,version}' IS NOT NULL
-                AND (scored.record ->> 'scored_at')::timestamptz >= pg_catalog.transaction_timestamp();
+                AND (scored.record ->> 'scored_at')::timestamptz >= pg_catalog.transaction_timestamp()
+            RETURNING error_sqlstate, fallback_reason, latency_us, cold)
+            SELECT pg_catalog.bool_or(
+                logged.error_sqlstate IS NOT NULL OR logged.fallback_reason = 'score_invalid'
+                OR (NOT logged.cold AND logged.latency_us > settings.breaker_latency_ms * 1000))
+            INTO v_is_bad
+            FROM logged CROSS JOIN public.ml_settings AS settings;
         EXCEPTION WHEN OTHERS THEN
             RAISE WARNING 'shadow scores of this statement were not logged: % (%)', SQLERRM, SQLSTATE;
         END;
     END IF;
-    IF v_sqlstate IS NULL
-        AND pg_catalog.current_setting('ml.check_breaker_in', true) = pg_catalog.statement_timestamp()::text
-    THEN
+    v_is_bad := coalesce(v_is_bad, false)
+        OR coalesce(pg_catalog.current_setting('ml.check_breaker_in', true) = pg_catalog.statement_timestamp()::text, false);
+    IF v_sqlstate IS NULL AND v_is_bad THEN
         BEGIN
             PERFORM ml.check_breaker();
+            PERFORM ml.check_challenger();
         EXCEPTION WHEN OTHERS THEN
             RAISE WARNING 'the circuit breaker was not checked: % (%)', SQLERRM, SQLSTATE;
         END;

@@ -20,20 +20,30 @@ SELECT
     -- A column that the user had before is read, and never filled.
     ARRAY(SELECT owned.name FROM ml.owned_objects AS owned WHERE owned.kind = 'column') AS filled_columns,
     'champion' AS alias,
-    (SELECT other.version FROM public.ml_aliases AS other WHERE other.alias = 'challenger') AS challenger_version,
+    -- NULL also when ml.check_challenger has stopped it: until ml.set_challenger() names one again.
+    (
+        SELECT other.version FROM public.ml_aliases AS other
+        WHERE other.alias = 'challenger' AND (
+            SELECT switch.action FROM public.ml_deployments AS switch
+            WHERE switch.action IN ('challenger', 'challenger_stop')
+            ORDER BY switch.id DESC LIMIT 1
+        ) IS DISTINCT FROM 'challenger_stop'
+    ) AS challenger_version,
     settings.canary_percent,
     settings.shadow_percent,
     settings.breaker_enabled,
     settings.breaker_latency_ms,
     settings.breaker_cooldown,
-    -- NULL while the circuit breaker is closed: a promotion, a rollback or ml.enable() closes it as well.
+    -- NULL while the circuit breaker is closed: a promotion or a rollback closes it as well, and that of another version
+    -- says nothing about this one.
     (
-        SELECT CASE WHEN switch.action = 'breaker_open' THEN switch.occurred_at END
+        SELECT CASE WHEN switch.action = 'breaker_open' AND switch.version = champion.version THEN switch.occurred_at END
         FROM public.ml_deployments AS switch
-        WHERE switch.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable')
+        WHERE switch.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback')
         ORDER BY switch.id DESC LIMIT 1
     ) AS breaker_opened_at,
-    champion.has_calibrator_parts
+    champion.has_calibrator_parts,
+    settings.breaker_minimum_calls
 FROM public.ml_settings AS settings
 LEFT JOIN ml.scoring_models AS champion ON champion.alias = 'champion';
 COMMENT ON VIEW ml.scoring_context IS

@@ -48,6 +48,9 @@ BEGIN
     ELSIF p_data_quality_score NOT BETWEEN 0 AND 1 THEN
         RAISE EXCEPTION 'p_data_quality_score is %: it must be 0 to 1, or null', p_data_quality_score
             USING ERRCODE = 'invalid_parameter_value';
+    ELSIF p_at IS NULL OR NOT isfinite(p_at) THEN
+        RAISE EXCEPTION 'p_at is %: it must be the time as of which the label is set', coalesce(p_at::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
     -- Analysts of one event queue here.
@@ -92,7 +95,7 @@ BEGIN
     UPDATE public.pattern_labels AS l
     SET
         withdrawn_at = clock_timestamp(),
-        withdrawn_by = coalesce(nullif(btrim(p_labelled_by), ''), session_user),
+        withdrawn_by = coalesce(nullif(btrim(p_labelled_by), ''), ml.acting_role()),
         withdrawn_reason = 'labelled again'
     WHERE l.id = v_standing.id;
     INSERT INTO public.pattern_labels (
@@ -109,7 +112,7 @@ BEGIN
         p_data_quality_score,
         CASE WHEN v_automatic.outcome_at = v_label.outcome_at THEN v_automatic.bars_to_outcome END,
         btrim(p_reason),
-        coalesce(nullif(btrim(p_labelled_by), ''), session_user)
+        coalesce(nullif(btrim(p_labelled_by), ''), ml.acting_role())
     )
     RETURNING * INTO v_label;
 

@@ -1,5 +1,6 @@
 -- Inserts the event that a detector's sentence describes, which is scored as any other; or says why there is none.
--- Called by: people and applications. Calls: ml.parse_pattern. Reads: nothing. Writes: pattern_events.
+-- Called by: people and applications. Calls: ml.parse_pattern.
+-- Reads: price_bars. Writes: pattern_events.
 
 -- With the caller's rights: whoever may insert an event and read it may do it here. What the sentence says and what the
 -- arguments say must agree. The result is that of ml.parse_pattern with the keys event_id, rule_confidence,
@@ -23,6 +24,7 @@ DECLARE
     v_problems text[] := ARRAY(SELECT jsonb_array_elements_text(v_result -> 'problems'));
     v_confidence double precision := coalesce(p_rule_confidence, (v_result ->> 'confidence')::double precision);
     v_event jsonb;
+    v_close double precision;
 BEGIN
     IF p_symbol IS NULL OR p_symbol !~ '\S' THEN
         v_problems := v_problems || 'p_symbol is empty: give the symbol of the bars'::text;
@@ -53,6 +55,18 @@ BEGIN
         v_problems := v_problems || 'p_metadata is not a JSON object: give one, or null'::text;
     ELSIF p_metadata ? 'source_text' THEN
         v_problems := v_problems || 'p_metadata has the key source_text, which holds the sentence: rename it'::text;
+    END IF;
+
+    -- A price far from the bars is a misread number, another symbol or another time.
+    IF v_problems = '{}' AND v_result ->> 'price' IS NOT NULL THEN
+        SELECT bar.close INTO v_close FROM public.price_bars AS bar
+        WHERE bar.symbol = p_symbol AND bar.timeframe = p_timeframe AND bar.ts <= p_detected_at
+        ORDER BY bar.ts DESC LIMIT 1;
+        IF (v_result ->> 'price')::double precision NOT BETWEEN v_close / 1.5 AND v_close * 1.5 THEN
+            v_problems := v_problems || format(
+                'the text states a price of %s, and the last bar of %s %s closed at %s: correct one of them',
+                v_result ->> 'price', left(p_symbol, 40), left(p_timeframe, 40), v_close);
+        END IF;
     END IF;
 
     IF v_problems = '{}' THEN

@@ -330,7 +330,7 @@ BEGIN
     WHERE k.parent_version IS NULL AND starts_with(k.calibrator_version, v_version || '-')
         AND substr(k.calibrator_version, length(v_version) + 2) ~ '^[0-9]{1,9}$';
     v_card := jsonb_build_object(
-        'made_by', session_user, 'made_at', clock_timestamp(), 'reason', p_reason, 'forced', coalesce(p_force, false),
+        'made_by', ml.acting_role(), 'made_at', clock_timestamp(), 'reason', p_reason, 'forced', coalesce(p_force, false),
         'rule', 'Better than the current calibrator in walk-forward log loss by more than one standard error, months or '
             'weeks taken together, and no worse in Brier score; the simplest unless another one is better by more than '
             'one standard error again; fitted again on all rows.',

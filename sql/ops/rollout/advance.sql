@@ -30,13 +30,15 @@ DECLARE
     v_reason text;
     v_promotion jsonb;
 BEGIN
-    -- Promotions, rollbacks and stages queue here; scoring takes no lock and never waits for them.
-    PERFORM ml.lock_switches();
     IF coalesce(p_force, false) AND coalesce(btrim(p_reason), '') = '' THEN
         RAISE EXCEPTION 'p_force goes around the gates of a stage: give p_reason, it is kept'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT * INTO v_settings FROM public.ml_settings;
+    IF v_settings.enabled IS NULL THEN
+        RAISE EXCEPTION 'ml_settings has no row: restore it with INSERT INTO ml_settings DEFAULT VALUES'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
     SELECT a.version INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
     SELECT a.version INTO v_challenger FROM public.ml_aliases AS a WHERE a.alias = 'challenger';
     IF v_settings.enabled IS NOT TRUE THEN
@@ -70,6 +72,18 @@ BEGIN
             UNION ALL
             SELECT m.*, false FROM ml.check_model(v_challenger) AS m WHERE v_step = 'promote'
         ) AS g;
+        -- Taken after the gates, which take their time: a rollback waits for none of it.
+        PERFORM ml.lock_switches();
+        IF v_champion IS DISTINCT FROM (SELECT a.version FROM public.ml_aliases AS a WHERE a.alias = 'champion')
+            OR v_challenger IS DISTINCT FROM (SELECT a.version FROM public.ml_aliases AS a WHERE a.alias = 'challenger')
+            OR v_from IS DISTINCT FROM (
+                SELECT CASE WHEN v_challenger IS NOT NULL THEN s.canary_percent ELSE s.rollout_percent END
+                FROM public.ml_settings AS s
+            )
+        THEN
+            RAISE EXCEPTION 'champion, challenger or percentage were changed meanwhile: look at ml_deployments and call again'
+                USING ERRCODE = 'serialization_failure';
+        END IF;
         PERFORM ml.store_gate_results(
             coalesce(v_challenger, v_champion), NULL, 'advance', v_gates);
         IF v_broken IS NOT NULL AND v_challenger IS NOT NULL AND v_from > 0 THEN

@@ -24,6 +24,7 @@ DECLARE
     v_challenger text;
     v_since timestamptz;
     v_calls record;
+    v_scores_any boolean;
     v_percent double precision;
     v_ratio record;
     v_outcomes record;
@@ -32,6 +33,8 @@ BEGIN
     SELECT a.version INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
     SELECT a.version INTO v_challenger FROM public.ml_aliases AS a WHERE a.alias = 'challenger';
     v_percent := CASE WHEN v_challenger IS NOT NULL THEN v_settings.canary_percent ELSE v_settings.rollout_percent END;
+    -- At 0 % without a shadow nothing can be counted, and nothing can go wrong.
+    v_scores_any := v_percent > 0 OR (v_challenger IS NOT NULL AND v_settings.shadow_percent > 0);
     SELECT max(d.occurred_at) INTO v_since FROM public.ml_deployments AS d
     WHERE d.occurred_at <= p_at AND CASE
         WHEN v_challenger IS NOT NULL THEN d.action IN ('challenger', 'canary')
@@ -40,6 +43,7 @@ BEGIN
 
     SELECT
         count(*) AS calls,
+        count(*) FILTER (WHERE p.role <> 'shadow') AS acted_on,
         count(*) FILTER (WHERE p.error_sqlstate IS NOT NULL
             OR p.fallback_reason IN ('score_invalid', 'champion_failed', 'challenger_failed')) AS failures,
         count(*) FILTER (WHERE p.fallback_reason IS NOT NULL AND p.fallback_reason <> 'rule_confidence_invalid') AS fallbacks,
@@ -91,11 +95,12 @@ BEGIN
         FROM ml.compare_with_rules(v_champion, v_since, p_at) AS c;
     END IF;
 
-    FOR gate, passed, value, threshold, detail IN
+    FOR gate, passed, value, threshold, detail, blocking IN
         SELECT
             g.gate,
-            CASE g.gate
-                WHEN 'stage predictions' THEN v_calls.calls >= g.threshold
+            g.known AND CASE g.gate
+                WHEN 'stage predictions' THEN v_calls.calls >= g.threshold OR NOT v_scores_any
+                WHEN 'stage acted on' THEN v_calls.acted_on >= g.threshold OR v_percent = 0
                 WHEN 'stage hours' THEN p_at - v_since >= g.threshold * interval '1 hour'
                 WHEN 'stage errors' THEN v_calls.failures <= limits.most * v_calls.calls
                 WHEN 'stage fallbacks' THEN v_calls.fallbacks <= limits.most * v_calls.calls
@@ -103,9 +108,11 @@ BEGIN
                 WHEN 'stage sample ratio' THEN coalesce(v_ratio.p_value >= g.threshold, true)
                 WHEN 'stage outcomes' THEN NOT coalesce(v_outcomes.is_worse AND v_outcomes.p_value < g.threshold, false)
                 WHEN 'stage breaker' THEN context.breaker_opened_at IS NULL
+                    AND v_challenger IS NOT DISTINCT FROM context.challenger_version
             END,
             CASE g.gate
                 WHEN 'stage predictions' THEN v_calls.calls
+                WHEN 'stage acted on' THEN v_calls.acted_on
                 WHEN 'stage hours' THEN extract(epoch FROM p_at - v_since)::double precision / 3600
                 WHEN 'stage errors' THEN v_calls.failures::double precision / nullif(v_calls.calls, 0)
                 WHEN 'stage fallbacks' THEN v_calls.fallbacks::double precision / nullif(v_calls.calls, 0)
@@ -116,11 +123,12 @@ BEGIN
             limits.most,
             CASE g.gate
                 WHEN 'stage predictions' THEN format('%s scorings since %s', v_calls.calls, v_since)
+                WHEN 'stage acted on' THEN format('%s of them were acted on', v_calls.acted_on)
                 WHEN 'stage hours' THEN format('the stage began at %s', v_since)
                 WHEN 'stage errors' THEN format('%s of %s calls failed', v_calls.failures, v_calls.calls)
                 WHEN 'stage fallbacks' THEN format('%s of %s calls fell back', v_calls.fallbacks, v_calls.calls)
-                WHEN 'stage latency' THEN format(
-                    '95th percentile of %s warm calls is %s ms', v_calls.warm_calls, round(v_calls.latency_p95::numeric, 2))
+                WHEN 'stage latency' THEN CASE WHEN v_calls.warm_calls = 0 THEN 'no warm call yet' ELSE format(
+                    '95th percentile of %s warm calls is %s ms', v_calls.warm_calls, round(v_calls.latency_p95::numeric, 2)) END
                 WHEN 'stage sample ratio' THEN CASE WHEN v_ratio.p_value IS NULL THEN 'nothing to compare at this stage'
                     ELSE format('share of the events against %s %%: p = %s', v_percent, round(v_ratio.p_value::numeric, 4)) END
                 WHEN 'stage outcomes' THEN CASE
@@ -129,10 +137,22 @@ BEGIN
                     ELSE format('%s: %s on %s outcomes, always-valid p = %s',
                         v_outcomes.what, round(v_outcomes.difference::numeric, 4), v_outcomes.labelled,
                         round(v_outcomes.p_value::numeric, 4)) END
-                WHEN 'stage breaker' THEN CASE WHEN context.breaker_opened_at IS NULL THEN 'the circuit breaker is closed'
+                WHEN 'stage breaker' THEN CASE
+                    WHEN v_challenger IS DISTINCT FROM context.challenger_version
+                        THEN format('challenger %s was stopped: mend it and call ml.set_challenger()', v_challenger)
+                    WHEN context.breaker_opened_at IS NULL THEN 'the circuit breaker is closed'
                     ELSE format('the circuit breaker is open since %s', context.breaker_opened_at) END
-            END
-        FROM public.ml_gates AS g
+            END || CASE WHEN g.known THEN '' ELSE ' (table ml_gates has no row of this gate: restore it)' END,
+            g.blocking
+        FROM (
+            -- A gate without a row has nothing to compare with: it fails, and says so.
+            SELECT stage.gate, stage.place, known.threshold, coalesce(known.blocking, true) AS blocking, known.gate IS NOT NULL AS known
+            FROM unnest(ARRAY[
+                'stage predictions', 'stage acted on', 'stage hours', 'stage errors', 'stage fallbacks', 'stage latency',
+                'stage sample ratio', 'stage outcomes', 'stage breaker'
+            ]) WITH ORDINALITY AS stage (gate, place)
+            LEFT JOIN public.ml_gates AS known ON known.gate = stage.gate
+        ) AS g
         CROSS JOIN ml.scoring_context AS context
         CROSS JOIN LATERAL (
             SELECT coalesce(g.threshold, CASE g.gate
@@ -141,12 +161,8 @@ BEGIN
                 WHEN 'stage latency' THEN v_settings.latency_target_ms
             END) AS most
         ) AS limits
-        WHERE g.gate LIKE 'stage %'
-        ORDER BY array_position(ARRAY[
-            'stage predictions', 'stage hours', 'stage errors', 'stage fallbacks', 'stage latency', 'stage sample ratio',
-            'stage outcomes', 'stage breaker'], g.gate)
+        ORDER BY g.place
     LOOP
-        SELECT g.blocking INTO blocking FROM public.ml_gates AS g WHERE g.gate = check_stage.gate;
         broken := CASE gate
             WHEN 'stage errors' THEN v_calls.calls >= v_settings.breaker_minimum_calls
                 AND v_calls.failures > v_settings.breaker_error_rate * v_calls.calls

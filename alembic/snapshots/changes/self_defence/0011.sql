@@ -39,8 +39,12 @@ COMMENT ON COLUMN public.ml_predictions.arm IS
 COMMENT ON COLUMN public.ml_predictions.cold IS
     'The first call of this version by its session, which also reads the function: no measure of latency.';
 
+ALTER TABLE public.ml_deployments ALTER COLUMN actor SET DEFAULT ml.acting_role();
 COMMENT ON TABLE public.ml_deployments IS
     'Append-only history of every switch: promotion, rollback, rollout step, settings, circuit breaker.';
 -- Read for every event: the newest of these rows says whether the circuit breaker is open.
 CREATE INDEX ml_deployments_breaker_idx ON public.ml_deployments (id)
-WHERE action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable');
+WHERE action IN ('breaker_open', 'breaker_close', 'promote', 'rollback');
+-- The same for the challenger.
+CREATE INDEX ml_deployments_challenger_idx ON public.ml_deployments (id)
+WHERE action IN ('challenger', 'challenger_stop');

@@ -1,4 +1,6 @@
 DROP INDEX public.ml_deployments_breaker_idx;
+DROP INDEX public.ml_deployments_challenger_idx;
+ALTER TABLE public.ml_deployments ALTER COLUMN actor SET DEFAULT session_user;
 COMMENT ON TABLE public.ml_deployments IS
     'Append-only history of every switch: promote, rollback, rollout step, enable, disable, threshold or weight change.';
 ALTER TABLE public.ml_predictions DROP COLUMN cold;

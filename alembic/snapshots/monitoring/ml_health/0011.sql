@@ -18,6 +18,7 @@ DECLARE
     v_champion public.ml_aliases;
     v_challenger text;
     v_switch public.ml_deployments;
+    v_trial public.ml_deployments;
     v_breaker text;
     v_model_loaded boolean;
     v_counts record;
@@ -34,11 +35,13 @@ BEGIN
     SELECT * INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
     SELECT a.version INTO v_challenger FROM public.ml_aliases AS a WHERE a.alias = 'challenger';
     SELECT * INTO v_switch FROM public.ml_deployments AS d
-    WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable')
+    WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback')
     ORDER BY d.id DESC LIMIT 1;
+    SELECT * INTO v_trial FROM public.ml_deployments AS d
+    WHERE d.action IN ('challenger', 'challenger_stop') ORDER BY d.id DESC LIMIT 1;
     v_breaker := CASE
         WHEN NOT v_settings.breaker_enabled THEN 'disabled'
-        WHEN v_switch.action IS DISTINCT FROM 'breaker_open' THEN 'closed'
+        WHEN (v_switch.action = 'breaker_open' AND v_switch.version = v_champion.version) IS NOT TRUE THEN 'closed'
         WHEN v_now < v_switch.occurred_at + v_settings.breaker_cooldown THEN 'open'
         ELSE 'half_open'
     END;
@@ -101,7 +104,12 @@ BEGIN
         v_critical := v_critical || pg_catalog.format(
             'the compiled functions of champion %s are missing: deploy it again or call ml.rollback()', v_champion.version);
     END IF;
-    IF v_breaker IN ('open', 'half_open') THEN
+    IF v_challenger IS NOT NULL AND v_trial.action = 'challenger_stop' THEN
+        v_warnings := v_warnings || pg_catalog.format(
+            'challenger %s was stopped at %s (%s): mend it and call ml.set_challenger(), or ml.withdraw_challenger()',
+            v_challenger, v_trial.occurred_at, v_trial.reason);
+    END IF;
+    IF v_settings.enabled AND v_breaker IN ('open', 'half_open') THEN
         v_critical := v_critical || pg_catalog.format(
             'the circuit breaker is open since %s (%s): events keep their rule confidence until its probes are good',
             v_switch.occurred_at, v_switch.reason);

@@ -72,7 +72,8 @@ BEGIN
     END IF;
 
     PERFORM ml.record_functions(p_version);
-    IF v_champion.version IS NOT NULL THEN
+    -- A recalibrated champion leaves the alias alone: what scoring falls back to is another model.
+    IF v_champion.version <> p_version THEN
         INSERT INTO public.ml_aliases AS a (alias, version, calibrator_version)
         VALUES ('previous', v_champion.version, v_champion.calibrator_version)
         ON CONFLICT (alias) DO UPDATE

@@ -6,8 +6,8 @@ CREATE TABLE public.confidence_overrides (
     event_id uuid NOT NULL,
     confidence double precision,
     reason text NOT NULL,
-    overridden_by text NOT NULL DEFAULT session_user,
-    recorded_by text NOT NULL DEFAULT session_user,
+    overridden_by text NOT NULL DEFAULT ml.acting_role(),
+    recorded_by text NOT NULL DEFAULT ml.acting_role(),
     overridden_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- What was shown at the time.
     model_version text,

@@ -8,7 +8,7 @@ CREATE TABLE public.ml_deployments (
     version text,
     previous_version text,
     calibrator_version text,
-    actor text NOT NULL DEFAULT session_user,
+    actor text NOT NULL DEFAULT ml.acting_role(),
     reason text,
     details jsonb NOT NULL DEFAULT '{}',
     CONSTRAINT ml_deployments_pkey PRIMARY KEY (id)
@@ -19,4 +19,7 @@ COMMENT ON COLUMN public.ml_deployments.details IS 'Changed settings as {"name":
 
 -- Read for every event: the newest of these rows says whether the circuit breaker is open.
 CREATE INDEX ml_deployments_breaker_idx ON public.ml_deployments (id)
-WHERE action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable');
+WHERE action IN ('breaker_open', 'breaker_close', 'promote', 'rollback');
+-- The same for the challenger.
+CREATE INDEX ml_deployments_challenger_idx ON public.ml_deployments (id)
+WHERE action IN ('challenger', 'challenger_stop');

@@ -9,6 +9,12 @@ CREATE TABLE public.ml_gates (
     CONSTRAINT ml_gates_pkey PRIMARY KEY (gate),
     -- NaN sorts above infinity, so a bound below infinity refuses it.
     CONSTRAINT ml_gates_threshold_check CHECK (threshold > '-infinity' AND threshold < 'infinity'),
+    CONSTRAINT ml_gates_threshold_given_check CHECK (
+        threshold IS NOT NULL OR gate IN (
+            'functions', 'features', 'artefact', 'latency', 'card', 'training data', 'stage errors', 'stage fallbacks',
+            'stage latency', 'stage breaker'
+        )
+    ),
     -- A version without functions scores nothing: no setting lets it pass.
     CONSTRAINT ml_gates_functions_check CHECK (gate <> 'functions' OR blocking)
 );
@@ -37,6 +43,8 @@ VALUES
 ('gain over rules', 0.1, false,
     'Lower bound of the gain in true positives over the rule at as many confirmations; not blocking, as 3,000 events leave it an interval some 0.12 wide, in which a real 10 % would rarely show.'),
 ('stage predictions', 100, true, 'Fewest scorings of a stage of a shadow, a canary or a rollout before it can end.'),
+('stage acted on', 20, false,
+    'Fewest scorings of a canary''s stage that were acted on, not in shadow; not blocking, as 5 % of few events are very few.'),
 ('stage hours', 24, false, 'Hours that a stage should last; not blocking, because a quiet market may ask for more.'),
 ('stage errors', NULL, true, 'Highest share of calls that failed; NULL: error_warning_rate of ml_settings.'),
 ('stage fallbacks', NULL, true, 'Highest share of calls that fell back; NULL: fallback_warning_rate of ml_settings.'),
@@ -45,4 +53,4 @@ VALUES
     'Smallest p-value of the share of events that a canary or rollout got: below it something else than chance filled it.'),
 ('stage outcomes', 0.05, true,
     'Always-valid p-value of being worse on events whose outcome is known: below this, the new one is shown to be worse.'),
-('stage breaker', NULL, true, 'The circuit breaker is closed.');
+('stage breaker', NULL, true, 'The circuit breaker is closed, and the challenger was not stopped.');

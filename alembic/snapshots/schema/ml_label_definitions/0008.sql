@@ -17,7 +17,7 @@ CREATE TABLE public.ml_label_definitions (
     fills_event boolean NOT NULL DEFAULT false,
     description text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    created_by text NOT NULL DEFAULT session_user,
+    created_by text NOT NULL DEFAULT ml.acting_role(),
     CONSTRAINT ml_label_definitions_pkey PRIMARY KEY (name),
     CONSTRAINT ml_label_definitions_name_check CHECK (name = pg_catalog.btrim(name) AND name <> ''),
     CONSTRAINT ml_label_definitions_kind_check CHECK (kind IN ('barriers', 'range', 'analyst')),

@@ -13,6 +13,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_settings public.ml_settings;
+    v_champion public.ml_aliases;
     v_switch public.ml_deployments;
     v_calls record;
     v_is_open boolean;
@@ -20,10 +21,11 @@ DECLARE
     v_reason text;
 BEGIN
     SELECT * INTO v_settings FROM public.ml_settings;
+    SELECT * INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
     SELECT * INTO v_switch FROM public.ml_deployments AS d
-    WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback', 'enable')
+    WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback')
     ORDER BY d.id DESC LIMIT 1;
-    v_is_open := coalesce(v_switch.action = 'breaker_open', false);
+    v_is_open := coalesce(v_switch.action = 'breaker_open' AND v_switch.version = v_champion.version, false);
     IF v_settings.breaker_enabled IS NOT TRUE THEN
         RETURN 'disabled';
     END IF;
@@ -44,9 +46,11 @@ BEGIN
             p.error_sqlstate IS NOT NULL
                 OR coalesce(p.fallback_reason IN ('score_invalid', 'champion_failed'), false) AS failed
         FROM public.ml_predictions AS p
-        WHERE p.predicted_at > greatest(
-                p_at - v_settings.breaker_window,
-                CASE WHEN v_is_open THEN v_switch.occurred_at + v_settings.breaker_cooldown ELSE v_switch.occurred_at END)
+        WHERE p.predicted_at > CASE
+                -- Good probes do not grow old, however rarely events arrive.
+                WHEN v_is_open THEN v_switch.occurred_at + v_settings.breaker_cooldown
+                ELSE greatest(p_at - v_settings.breaker_window, v_switch.occurred_at)
+            END
             AND p.predicted_at <= p_at
             AND p.role = 'champion' AND p.source IN ('insert', 'update') AND NOT p.cache_hit
             AND p.fallback_reason IS DISTINCT FROM 'breaker_open'
@@ -88,13 +92,11 @@ BEGIN
         RETURN CASE WHEN v_is_open THEN 'open' ELSE 'closed' END;
     END IF;
     INSERT INTO public.ml_deployments (action, version, calibrator_version, occurred_at, reason, details)
-    SELECT
-        v_action, champion.version, champion.calibrator_version, p_at, v_reason,
+    VALUES (
+        v_action, v_champion.version, v_champion.calibrator_version, p_at, v_reason,
         jsonb_build_object(
             'calls', v_calls.calls, 'failures', v_calls.failures, 'warm_calls', v_calls.warm_calls,
-            'latency_p95_ms', v_calls.latency_p95, 'was', CASE WHEN v_is_open THEN 'open' ELSE 'closed' END)
-    FROM (SELECT) AS always
-    LEFT JOIN public.ml_aliases AS champion ON champion.alias = 'champion';
+            'latency_p95_ms', v_calls.latency_p95, 'was', CASE WHEN v_is_open THEN 'open' ELSE 'closed' END));
     RETURN CASE v_action WHEN 'breaker_open' THEN 'open' ELSE 'closed' END;
 END
 $function$;

@@ -34,6 +34,8 @@ DECLARE
     v_attempted boolean := false;
     v_is_probe boolean := false;
     v_is_cold boolean := false;
+    v_is_bad boolean;
+    v_bad_calls integer := 0;
     v_role text;
     v_tried_version text;
     v_shadow jsonb;
@@ -148,6 +150,16 @@ BEGIN
                     ELSE
                         v_reason := 'breaker_open';
                     END IF;
+                ELSIF v_context.breaker_enabled THEN
+                    -- The breaker opens after a statement; a statement of many rows is not to suffer until its end.
+                    v_bad_calls := CASE
+                        WHEN split_part(current_setting('ml.bad_calls_in', true), '/', 1) = statement_timestamp()::text
+                            THEN split_part(current_setting('ml.bad_calls_in', true), '/', 2)::integer
+                        ELSE 0
+                    END;
+                    IF v_bad_calls >= v_context.breaker_minimum_calls THEN
+                        v_reason := 'breaker_open';
+                    END IF;
                 END IF;
             END IF;
 
@@ -165,7 +177,7 @@ BEGIN
                 ELSE
                     v_features := to_jsonb(v_event.features);
                     v_feature_hash := encode(sha256(array_send(ml.feature_array(v_event.features))), 'hex');
-                    IF v_context.challenger_version IS NOT NULL AND v_context.canary_percent > 0
+                    IF v_context.challenger_version IS NOT NULL AND v_context.canary_percent > 0 AND NOT v_is_probe
                         AND ml.rollout_bucket(
                             v_context.rollout_salt || ' canary ' || v_context.challenger_version, NEW.id
                         ) < v_context.canary_percent / 100
@@ -307,11 +319,17 @@ BEGIN
         );
     END IF;
     v_latency_us := least(extract(epoch FROM clock_timestamp() - v_started) * 1000000, 2147483647)::integer;
-    IF v_sqlstate IS NOT NULL OR v_is_probe OR v_reason = 'score_invalid'
-        OR (v_attempted AND NOT v_is_cold AND v_latency_us > v_context.breaker_latency_ms * 1000)
-    THEN
+    v_is_bad := v_sqlstate IS NOT NULL OR coalesce(v_reason = 'score_invalid', false)
+        OR coalesce(v_attempted AND NOT v_is_cold AND v_latency_us > v_context.breaker_latency_ms * 1000, false);
+    IF v_is_bad OR v_is_probe THEN
         -- Tells the log trigger of this statement to look whether the circuit breaker has to open or close.
         PERFORM set_config('ml.check_breaker_in', statement_timestamp()::text, true);
+    END IF;
+    -- Bad calls in a row within this statement.
+    IF v_is_bad THEN
+        PERFORM set_config('ml.bad_calls_in', statement_timestamp()::text || '/' || v_bad_calls + 1, true);
+    ELSIF v_bad_calls > 0 AND v_reason IS DISTINCT FROM 'breaker_open' THEN
+        PERFORM set_config('ml.bad_calls_in', '', true);
     END IF;
     IF v_shadow IS NOT NULL THEN
         PERFORM set_config('ml.shadow_in', statement_timestamp()::text, true);

@@ -34,7 +34,7 @@ BEGIN
         event_id, confidence, reason, overridden_by, model_version, blended_confidence
     )
     VALUES (
-        p_event_id, p_confidence, btrim(p_reason), coalesce(nullif(btrim(p_overridden_by), ''), session_user),
+        p_event_id, p_confidence, btrim(p_reason), coalesce(nullif(btrim(p_overridden_by), ''), ml.acting_role()),
         v_event.model_version, v_event.blended_confidence
     )
     RETURNING * INTO v_override;

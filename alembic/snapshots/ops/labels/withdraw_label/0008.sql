@@ -24,7 +24,7 @@ BEGIN
     UPDATE public.pattern_labels AS l
     SET
         withdrawn_at = clock_timestamp(),
-        withdrawn_by = coalesce(nullif(btrim(p_withdrawn_by), ''), session_user),
+        withdrawn_by = coalesce(nullif(btrim(p_withdrawn_by), ''), ml.acting_role()),
         withdrawn_reason = btrim(p_reason)
     WHERE l.event_id = p_event_id AND l.definition = 'analyst' AND l.withdrawn_at IS NULL
     RETURNING * INTO v_withdrawn;

@@ -29,7 +29,7 @@ BEGIN
     END IF;
     INSERT INTO public.confidence_overrides (event_id, reason, overridden_by, model_version, blended_confidence)
     VALUES (
-        p_event_id, btrim(p_reason), coalesce(nullif(btrim(p_withdrawn_by), ''), session_user),
+        p_event_id, btrim(p_reason), coalesce(nullif(btrim(p_withdrawn_by), ''), ml.acting_role()),
         v_event.model_version, v_event.blended_confidence
     );
     RETURN jsonb_build_object(

@@ -498,6 +498,21 @@ BEGIN
             (SELECT string_agg(format('"%s"', left(w.word, 40)), ', ') FROM unnest(v_unexplained[:5]) AS w (word)));
     END IF;
 
+    -- Target above the price and stop below it when bullish, the other way round when bearish.
+    FOREACH v_key IN ARRAY ARRAY['target_price', 'stop_price'] LOOP
+        IF (CASE
+            WHEN (v_fields ->> 'direction' = 'bullish') = (v_key = 'target_price')
+                THEN (v_fields ->> v_key)::numeric <= (v_fields ->> 'price')::numeric
+            WHEN v_fields ->> 'direction' IS NOT NULL
+                THEN (v_fields ->> v_key)::numeric >= (v_fields ->> 'price')::numeric
+        END) THEN
+            v_problems := v_problems || format(
+                '%s %s lies on the wrong side of the price %s for a %s pattern: correct one of them',
+                CASE v_key WHEN 'target_price' THEN 'target' ELSE 'stop' END, v_fields ->> v_key, v_fields ->> 'price',
+                v_fields ->> 'direction');
+        END IF;
+    END LOOP;
+
     v_symbol := v_fields ->> 'symbol';
     IF upper(regexp_replace(v_symbol, '=[XF]$|[^[:alnum:]]', '', 'g')) <> v_expected_symbol THEN
         v_problems := v_problems || format(

@@ -17,7 +17,6 @@ BEGIN
         RAISE EXCEPTION 'canary percent must lie between 0 and 100, not %', coalesce(p_percent::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    PERFORM ml.lock_switches();
     IF NOT EXISTS (SELECT FROM public.ml_models AS m WHERE m.version = p_version) THEN
         RAISE EXCEPTION 'model version % is not registered: deploy it first', coalesce(p_version, 'NULL')
             USING ERRCODE = 'no_data_found';
@@ -33,6 +32,11 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Compile and deploy it again.';
     END IF;
 
+    -- Taken after the checks, which take their time: a rollback waits for none of it.
+    PERFORM ml.lock_switches();
+    IF EXISTS (SELECT FROM public.ml_aliases AS a WHERE a.alias = 'champion' AND a.version = p_version) THEN
+        RAISE EXCEPTION 'model version % has become the champion meanwhile', p_version USING ERRCODE = 'serialization_failure';
+    END IF;
     SELECT * INTO v_earlier FROM public.ml_aliases AS a WHERE a.alias = 'challenger';
     v_calibrator := ml.newest_calibrator(p_version);
     INSERT INTO public.ml_aliases AS a (alias, version, calibrator_version)

@@ -6,6 +6,7 @@
 import time
 import uuid
 
+import psycopg
 import pytest
 from support import RULE, add_bars, champion, go_live, insert_event, install_model, one, rows, value
 
@@ -153,3 +154,60 @@ def test_a_forced_stage_needs_a_reason(db):
 def test_a_stage_cannot_be_judged_while_ml_is_disabled(db):
     with pytest.raises(Exception, match=r"ML is disabled, so no stage can be judged: call ml.enable\(\)"):
         db.execute("SELECT ml.advance('test')")
+
+
+def test_a_rollout_of_nothing_can_begin(db):
+    add_bars(db)
+    go_live(db)
+    db.execute("SELECT ml.set_rollout(0)")
+    step = Drill(db).call("ml.advance()")
+    assert (step["step"], step["to_percent"]) == ("advance", 5), step["failed"]
+
+
+def test_a_gate_without_a_row_fails(db):
+    add_bars(db)
+    go_live(db)
+    db.execute("SELECT ml.set_rollout(0)")
+    db.execute("DELETE FROM ml_gates WHERE gate = 'stage latency'")
+    step = Drill(db).call("ml.advance()")
+    assert step["step"] == "hold"
+    assert "table ml_gates has no row of this gate" in step["failed"]
+    with pytest.raises(Exception, match="ml_gates_threshold_given_check"):
+        db.execute("UPDATE ml_gates SET threshold = NULL WHERE gate = 'golden rows'")
+
+
+def test_a_missing_settings_row_is_said(db):
+    go_live(db)
+    db.execute("DELETE FROM ml_settings")
+    with pytest.raises(Exception, match="ml_settings has no row: restore it"):
+        db.execute("SELECT ml.advance()")
+
+
+def test_nobody_without_rights_holds_up_a_rollback(db, db_url):
+    """Advisory locks are open to every role; the lock of a switch is not."""
+    go_live(db)
+    with psycopg.connect(db_url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended('ml.promote', 0))")
+        role = f"nobody_{value(db, 'SELECT pg_backend_pid()')}"
+        other.execute(f"CREATE ROLE {role}")
+        other.execute(f"SET ROLE {role}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            other.execute("SELECT 1 FROM ml.switch_lock FOR UPDATE")
+        assert value(db, "SELECT ml.rollback('now')")["withdrawn"] == "toy"
+
+
+def test_who_is_the_role_that_was_taken_on(db):
+    go_live(db)
+    role = f"ops_{value(db, 'SELECT pg_backend_pid()')}"
+    db.execute(f"CREATE ROLE {role}")
+    try:
+        db.execute(f"GRANT USAGE ON SCHEMA ml TO {role}")
+        db.execute(f"GRANT EXECUTE ON FUNCTION ml.disable TO {role}")
+        db.execute(f"SET ROLE {role}")
+        db.execute("SELECT ml.disable('as ops')")
+        db.execute("RESET ROLE")
+        assert one(db, "SELECT actor FROM ml_deployments ORDER BY id DESC LIMIT 1")["actor"] == role
+    finally:
+        db.execute("RESET ROLE")
+        db.execute(f"DROP OWNED BY {role}")
+        db.execute(f"DROP ROLE {role}")

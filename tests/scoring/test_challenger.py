@@ -1,7 +1,10 @@
 """Shadow and canary: a challenger beside the champion, on the same rows."""
 
+import threading
+import time
 from datetime import timedelta
 
+import psycopg
 import pytest
 from support import (
     RULE,
@@ -191,4 +194,51 @@ def test_a_challenger_whose_function_is_missing_is_refused(db):
         db.execute("SELECT ml.set_challenger('next', 'test')")
     with pytest.raises(Exception, match="there is no challenger to withdraw"):
         db.execute("SELECT ml.withdraw_challenger('test')")
+    assert champion(db) == "toy"
+
+
+def break_challenger(db, expression):
+    db.execute(
+        "CREATE OR REPLACE FUNCTION ml_generated.score_next(p_features float8[]) RETURNS float8[]"
+        f" LANGUAGE plpgsql AS $$ BEGIN RETURN {expression}; END $$"
+    )
+
+
+@pytest.mark.parametrize("percent", [0, 100])
+@pytest.mark.parametrize(
+    "fault", ["(1 / 0)::text::float8[]", "(SELECT ARRAY[0.75, 0.25]::float8[] FROM pg_sleep(0.02))"]
+)
+def test_a_failing_or_slow_challenger_is_stopped_without_a_scheduler(db, percent, fault):
+    with_challenger(db, percent)
+    db.execute("UPDATE ml_settings SET breaker_minimum_calls = 4, breaker_latency_ms = 15")
+    break_challenger(db, fault)
+    for _ in range(6):
+        insert_event(db, "id")
+    stops = rows(db, "SELECT version, reason FROM ml_deployments WHERE action = 'challenger_stop'")
+    assert [row["version"] for row in stops] == ["next"]
+    before = len(predictions(db))
+    stored = insert_event(db)
+    assert stored["model_version"] == "toy"
+    assert len(predictions(db)) == before + 1, "neither canary nor shadow"
+    assert any("challenger next was stopped" in problem for problem in value(db, "SELECT ml_health()")["problems"])
+    break_challenger(db, "ARRAY[0.75, 0.25]::float8[]")
+    db.execute("SELECT ml.set_challenger('next', 'mended', %s)", (percent,))
+    assert insert_event(db)["model_version"] == ("next" if percent else "toy")
+
+
+def test_a_rollback_does_not_wait_for_the_checks_of_a_challenger(db, db_url):
+    add_bars(db)
+    go_live(db)
+    install_model(db, "next", probability=0.2)
+    db.execute("SELECT ml.promote('next', 'toy', 'test')")
+    install_model(db, "slow", body="(SELECT ARRAY[0.15, 0.85]::float8[] FROM pg_sleep(1.5))")
+    with psycopg.connect(db_url, autocommit=True) as other:
+        naming = threading.Thread(target=lambda: other.execute("SELECT ml.set_challenger('slow', 'test')"))
+        naming.start()
+        time.sleep(0.3)
+        started = time.perf_counter()
+        db.execute("SELECT ml.rollback('now')")
+        took = time.perf_counter() - started
+        naming.join()
+    assert took < 1
     assert champion(db) == "toy"

@@ -276,3 +276,74 @@ def test_nothing_of_the_path_is_volatile(db):
     assert volatile == dict.fromkeys(
         ("use_model", "score_shadow", "finish_score", "score_features", "score_pattern_event"), "s"
     )
+
+
+def test_rare_probes_close_the_breaker_too(db):
+    """However long ago: a detector that sends an event a day must not stay on rules for good."""
+    open_breaker(db)
+    body(db, "new", "ARRAY[0.15, 0.85]::float8[]")
+    for _ in range(3):
+        insert_events(db, 1)
+        db.execute("ALTER TABLE ml_deployments DISABLE TRIGGER USER")
+        db.execute("UPDATE ml_deployments SET occurred_at = occurred_at - interval '1 day' WHERE action ~ 'breaker'")
+        db.execute("UPDATE ml_predictions SET predicted_at = predicted_at - interval '1 hour'")
+    assert switches(db) == ["breaker_open", "breaker_close"]
+
+
+def test_a_statement_of_many_rows_does_not_suffer_until_its_end(db):
+    two_versions(db)
+    db.execute("DELETE FROM ml_aliases WHERE alias = 'previous'")
+    db.execute("UPDATE ml_settings SET breaker_minimum_calls = 5")
+    body(db, "new", BROKEN)
+    db.execute(
+        "INSERT INTO pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence)"
+        " SELECT 'TEST', '1d', 'hammer', '2024-10-01', 0.5 FROM generate_series(1, 30)"
+    )
+    reasons = rows(db, "SELECT fallback_reason AS reason, count(*) FROM ml_predictions GROUP BY 1")
+    assert {row["reason"]: row["count"] for row in reasons} == {"error": 5, "breaker_open": 25}
+
+
+def test_single_bad_rows_stop_no_statement(db):
+    two_versions(db)
+    db.execute("UPDATE ml_settings SET breaker_minimum_calls = 2, breaker_error_rate = 0.9")
+    db.execute("DELETE FROM ml_aliases WHERE alias = 'previous'")
+    body(db, "new", "ARRAY[0.15, 0.85 + 0 / (p_features[2] - 5)]")
+    db.execute(
+        "INSERT INTO pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence)"
+        " SELECT 'TEST', '1d', 'hammer', CASE n % 2 WHEN 0 THEN '2024-10-04'::date ELSE '2024-10-03'::date END, 0.5"
+        " FROM generate_series(1, 20) AS n"
+    )
+    reasons = rows(db, "SELECT fallback_reason AS reason, count(*) FROM ml_predictions GROUP BY 1")
+    assert {row["reason"]: row["count"] for row in reasons} == {"error": 10, None: 10}
+
+
+def test_another_versions_open_breaker_says_nothing_about_this_one(db):
+    """A promotion that commits after the breaker opened for the old champion."""
+    open_breaker(db)
+    db.execute("UPDATE ml_settings SET breaker_cooldown = '1 hour'")
+    db.execute("UPDATE ml_aliases SET version = 'old', calibrator_version = NULL WHERE alias = 'champion'")
+    assert insert_event(db)["model_version"] == "old"
+    assert value(db, "SELECT ml_health()")["circuit_breaker"]["state"] == "closed"
+
+
+def test_enable_closes_the_breaker(db):
+    open_breaker(db)
+    db.execute("UPDATE ml_settings SET breaker_cooldown = '1 hour'")
+    body(db, "new", "ARRAY[0.15, 0.85]::float8[]")
+    db.execute("SELECT ml.enable('repaired')")
+    assert insert_event(db)["ml_confidence"] == 0.85
+
+
+def test_a_recalibrated_champion_still_falls_back_to_another_model(db):
+    two_versions(db)
+    db.execute(
+        "INSERT INTO ml_calibrators (calibrator_version, model_version, method, a, b) VALUES ('new-2', 'new', 'sigmoid', -1, 0)"
+    )
+    db.execute("SELECT ml.promote('new', 'new', 'recalibrated', true)")
+    assert value(db, "SELECT version FROM ml_aliases WHERE alias = 'previous'") == "old"
+    body(db, "new", BROKEN)
+    assert insert_event(db)["model_version"] == "old"
+    back = value(db, "SELECT ml.rollback('the calibrator was wrong')")
+    assert (back["champion"], back["previous"], back["withdrawn_calibrator"]) == ("new", "old", "new-2")
+    # What was withdrawn does not come back with the next promotion.
+    assert value(db, "SELECT ml.promote('new', 'new', 'again')")["changed"] is False

@@ -125,12 +125,14 @@ def install_model(
     # Figures that pass every blocking gate of a promotion.
     full_card = {
         "feature_names_sha256": hashlib.sha256("\n".join(features).encode()).hexdigest(),
+        "label": {"name": "TB2"},
         "training": {"class_counts": {"win": 900, "loss": 1000, "timeout": 1100}},
         "metrics": {
             "walk_forward": {
                 "auc": {"calibrated": {"value": 0.58, "low": 0.545, "high": 0.61}},
                 "ece": {"value": 0.02, "low": 0.01, "high": 0.04},
-            }
+            },
+            "holdout": {"auc": {"calibrated": {"value": 0.57, "low": 0.52, "high": 0.62}}},
         },
         "golden_rows": [
             {"features": dict.fromkeys(features, 1.0), "probabilities": [1 - golden, golden]},

@@ -22,6 +22,7 @@ ADDED = (
 )
 CHANGED = {
     "ops/enable": "0004",
+    "ops/accept_threshold": "0004",
     "scoring/score_pattern_event": "0003",
     "scoring/log_predictions": "0006",
     "scoring/compute_contributions": "0006",

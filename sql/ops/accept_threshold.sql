@@ -1,5 +1,5 @@
 -- Takes over the confidence threshold that a model's card recommends.
--- Called by: operators. Calls: ml.change_setting. Reads: ml_models. Writes: ml_settings.
+-- Called by: operators. Calls: ml.change_setting. Reads: ml_models, ml_aliases. Writes: ml_settings.
 
 CREATE OR REPLACE FUNCTION ml.accept_threshold(p_version text, p_reason text)
 RETURNS jsonb
@@ -19,7 +19,11 @@ BEGIN
         RAISE EXCEPTION 'the card of model version % recommends no threshold: set confidence_threshold in ml_settings',
             p_version USING ERRCODE = 'no_data_found';
     END IF;
-    RETURN ml.change_setting('confidence_threshold', v_threshold::text, p_reason);
+    -- The history names the champion, which need not be the version whose card recommends.
+    RETURN ml.change_setting('confidence_threshold', v_threshold::text, CASE
+        WHEN EXISTS (SELECT FROM public.ml_aliases AS a WHERE a.alias = 'champion' AND a.version = p_version) THEN p_reason
+        ELSE concat_ws('; ', nullif(p_reason, ''), 'recommended by the card of ' || p_version)
+    END);
 END
 $function$;
 COMMENT ON FUNCTION ml.accept_threshold IS 'Takes over the confidence threshold that a model''s card recommends.';

@@ -11,7 +11,8 @@ CREATE TABLE public.ml_gates (
     CONSTRAINT ml_gates_threshold_check CHECK (threshold > '-infinity' AND threshold < 'infinity'),
     CONSTRAINT ml_gates_threshold_given_check CHECK (
         threshold IS NOT NULL OR gate IN (
-            'functions', 'features', 'artefact', 'latency', 'card', 'training data', 'stage errors', 'stage fallbacks',
+            'functions', 'features', 'artefact', 'latency', 'card', 'training data', 'label definition', 'leak checks',
+            'stage errors', 'stage fallbacks',
             'stage latency', 'stage breaker'
         )
     ),
@@ -34,12 +35,16 @@ VALUES
     '95th percentile, in milliseconds, of warm calls of the model with its golden rows on this server; NULL: latency_target_ms of ml_settings.'),
 ('card', NULL, true, 'No text of the model card is empty or a placeholder.'),
 ('training data', NULL, true, 'The model was not trained on synthetic events.'),
+('label definition', NULL, true, 'The label is the champion''s: figures of different labels say nothing about each other.'),
+('leak checks', NULL, true, 'No check for leaks of the evaluation has an unexpected outcome.'),
 ('labels', 200, true, 'Fewest labelled training events of an outcome.'),
 ('calibration', 0.05, true, 'Expected calibration error on events that neither the model nor the calibrator was fitted on.'),
 ('calibration against champion', 0, true,
     'Lower bound of the difference between its calibration error and the champion''s: above 0, it is shown to be worse.'),
 ('ranking', 0.5, true, 'Lower bound of the ROC-AUC in walk-forward, which must be above this.'),
 ('ranking against champion', -0.01, true, 'Lower bound of its ROC-AUC less the lower bound of the champion''s.'),
+('holdout', 0.5, false,
+    'Lower bound of the ROC-AUC on the holdout, which should be above this; not blocking, as a holdout that decides is one no more.'),
 ('gain over rules', 0.1, false,
     'Lower bound of the gain in true positives over the rule at as many confirmations; not blocking, as 3,000 events leave it an interval some 0.12 wide, in which a real 10 % would rarely show.'),
 ('stage predictions', 100, true, 'Fewest scorings of a stage of a shadow, a canary or a rollout before it can end.'),

@@ -91,6 +91,14 @@ BEGIN
     THEN
         RETURN CASE WHEN v_is_open THEN 'open' ELSE 'closed' END;
     END IF;
+    -- Whoever was faster has written it, between the first reading and the lock.
+    IF v_switch.id IS DISTINCT FROM (
+        SELECT d.id FROM public.ml_deployments AS d
+        WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback')
+        ORDER BY d.id DESC LIMIT 1
+    ) THEN
+        RETURN 'changed meanwhile';
+    END IF;
     INSERT INTO public.ml_deployments (action, version, calibrator_version, occurred_at, reason, details)
     VALUES (
         v_action, v_champion.version, v_champion.calibrator_version, p_at, v_reason,

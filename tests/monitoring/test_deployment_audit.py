@@ -28,17 +28,21 @@ def test_every_switch_has_its_first_prediction_and_its_events(db):
 
     found = audit(db)
     assert [(row["action"], row["version"], row["reason"], row["events_scored"]) for row in found] == [
-        ("promote", "a", "test", 0),
+        ("promote", "a", "test", 3),
         ("enable", "a", "test", 3),
         ("promote", "b", "better", 2),
         ("disable", "b", "a pause", 0),
-        ("rollback", "a", "worse", 0),
+        ("rollback", "a", "worse", 4),
         ("enable", "a", "go on", 4),
     ]
     firsts = {str(row["first_prediction_id"]) for row in found if row["first_prediction_id"]}
     assert firsts == {events[place]["ml_metadata"]["scoring"]["prediction_id"] for place in (0, 3, 5)}
     logged = {row["id"]: row["predicted_at"] for row in predictions(db)}
-    for row, following in zip(found, [*found[1:], None], strict=True):
+    switches = ("enable", "disable")
+    for place, row in enumerate(found):
+        # Which version is live and whether ML is on end each other separately.
+        later = [other for other in found[place + 1 :] if (other["action"] in switches) == (row["action"] in switches)]
+        following = later[0] if later else None
         assert row["actor"] == value(db, "SELECT session_user::text")
         assert row["previous_version"] == {"promote": {"a": start, "b": "a"}.get(row["version"]), "rollback": "b"}.get(
             row["action"]
@@ -62,6 +66,21 @@ def test_shadows_backfills_and_other_versions_are_not_counted(db):
             (stored["id"], source, role, version),
         )
     assert audit(db)[-1]["events_scored"] == 1
+
+
+def test_a_challenger_has_its_first_prediction_too(db):
+    add_bars(db)
+    go_live(db, "a")
+    install_model(db, "b", probability=0.2)
+    db.execute("SELECT ml.set_challenger('b', 'in shadow')")
+    insert_event(db)
+    db.execute("SELECT ml.set_challenger('b', 'canary', 100)")
+    stored = insert_event(db)
+    shadow, named, canary = (row for row in audit(db) if row["version"] == "b")
+    assert [row["action"] for row in (shadow, named, canary)] == ["challenger", "challenger", "canary"]
+    assert (shadow["first_prediction_id"], shadow["events_scored"]) == (None, 0)
+    assert str(canary["first_prediction_id"]) == stored["ml_metadata"]["scoring"]["prediction_id"]
+    assert canary["events_scored"] == 1
 
 
 def test_the_view_reads_with_the_callers_rights(db):

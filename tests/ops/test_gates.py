@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 
 import numpy as np
 import psycopg
@@ -66,7 +67,7 @@ def test_what_the_shipped_gain_over_rules_is_worth_is_said_and_blocks_nothing(db
 def test_every_gate_has_a_row(db):
     checked = [row["gate"] for row in rows(db, "SELECT * FROM ml.check_model(%s)", champion(db))]
     assert set(checked) <= {row["gate"] for row in rows(db, "SELECT gate FROM ml_gates")}
-    assert len(set(checked)) == len(checked) == 13
+    assert len(set(checked)) == len(checked) == 16
 
 
 def test_a_complete_model_passes(db):
@@ -229,7 +230,8 @@ def test_a_slow_model_is_too_slow(db):
     db.execute("UPDATE ml_settings SET latency_target_ms = 20")
     row = gates(db)["latency"]
     assert (row["passed"], row["threshold"]) == (False, 20)
-    assert f"calls {row['value']:.3f} ms, to be below 20 ms" in row["detail"]
+    said = re.search(r"calls ([\d.]+) ms, to be below 20 ms", row["detail"])
+    assert said and float(said[1]) == pytest.approx(row["value"], abs=1e-3)
     db.execute("UPDATE ml_gates SET threshold = 60000 WHERE gate = 'latency'")
     row = gates(db)["latency"]
     assert row["passed"]
@@ -353,7 +355,7 @@ def test_thresholds_are_data_and_their_changes_are_audited(db):
 def test_a_gate_without_its_row_fails_and_says_so(db):
     install_model(db, "a")
     db.execute("DELETE FROM ml_gates")
-    assert len(failed(db)) == 13
+    assert len(failed(db)) == 16
     for row in gates(db).values():
         assert row["detail"].endswith("(table ml_gates has no row of this gate: restore it)")
 
@@ -404,3 +406,38 @@ def test_a_model_that_is_removed_takes_its_hashes_along(db):
     db.execute("DELETE FROM ml_models WHERE version = 'a'")
     assert value(db, "SELECT count(*) FROM ml.model_functions WHERE version = 'a'") == 0
     assert value(db, "SELECT count(*) FROM ml.model_features WHERE version = 'a'") == 0
+
+
+# ------------------------------------------------------------------------------------- label, leaks and the holdout
+
+
+def test_figures_of_another_label_are_not_compared(db):
+    start = champion(db)
+    install_model(db, "a", card=card_with(label={"name": "RX"}))
+    found = gates(db)
+    assert failed(db) == {"label definition"}
+    assert found["label definition"]["detail"] == (
+        f"label RX, and champion {start} was trained on TB2: their figures cannot be compared"
+    )
+    assert found["ranking against champion"]["detail"] == "of another label: not compared"
+
+
+def test_a_leak_that_the_evaluation_found_stops_a_promotion(db):
+    install_model(db, "a")
+    assert gates(db)["leak checks"]["detail"] == "the evaluation has no checks for leaks"
+    install_model(db, "b")
+    checks = [{"check": "random outcomes", "status": "as expected"}, {"check": "gap", "status": "not as expected"}]
+    db.execute("ALTER TABLE ml_models DISABLE TRIGGER USER")
+    db.execute("UPDATE ml_models SET metrics = %s WHERE version = 'b'", (Jsonb({"leak_checks": checks}),))
+    row = gates(db, "b")["leak checks"]
+    assert (row["passed"], row["blocking"]) == (False, True)
+    assert row["detail"] == "1 of 2 checks for leaks are not as expected, one is: gap"
+
+
+def test_a_holdout_without_signal_is_a_warning(db):
+    no_signal = {"auc": {"calibrated": {"value": 0.503, "low": 0.461, "high": 0.542}}}
+    install_model(db, "a", card=card_with(metrics__holdout=no_signal))
+    row = gates(db)["holdout"]
+    assert (row["passed"], row["blocking"]) == (False, False)
+    assert row["detail"].startswith("ROC-AUC 0.503 [0.461, 0.542] on the holdout")
+    assert failed(db) == set()

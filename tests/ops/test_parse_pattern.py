@@ -390,7 +390,22 @@ def sentences(draw, types):
 def test_a_sentence_of_the_grammar_gives_what_it_says(db, types, data):
     text, truth = data.draw(sentences(types))
     result = parse(db, text)
-    assert said(result) == truth, (text, result)
+    wrong = wrong_sides(truth)
+    if wrong:
+        assert not result["ok"], (text, result)
+        assert len(result["problems"]) == wrong
+        assert all("lies on the wrong side of the price" in problem for problem in result["problems"])
+    else:
+        assert said(result) == truth, (text, result)
+
+
+def wrong_sides(truth):
+    """Count the levels of a sentence that contradict its direction: a target behind the price, a stop before it."""
+    price, side = truth.get("price"), {"bullish": 1, "bearish": -1}.get(truth.get("direction"))
+    if price is None or side is None:
+        return 0
+    target, stop = truth.get("target_price"), truth.get("stop_price")
+    return (target is not None and side * (target - price) <= 0) + (stop is not None and side * (price - stop) <= 0)
 
 
 @PROPERTY
@@ -530,6 +545,17 @@ def test_a_session_changes_nothing(db):
     ):
         db.execute(f"SET {setting}")
         assert parse(db, text) == expected
+
+
+def test_a_price_far_from_the_bars_is_said_and_taken(db):
+    add_bars(db)
+    close = value(db, "SELECT close FROM price_bars WHERE ts <= %s ORDER BY ts DESC LIMIT 1", AT)
+    far = ingest(db, f"hammer at {round(close * 3, 2)}, 70% confidence")
+    assert far["ok"] and far["event_id"]
+    assert [warning.partition(", and the last bar of TEST 1d closed at")[1] != "" for warning in far["warnings"]] == [
+        True
+    ]
+    assert ingest(db, f"hammer at {round(close, 2)}, 70% confidence")["warnings"] == []
 
 
 def test_an_ingested_sentence_is_scored_as_any_event(db):

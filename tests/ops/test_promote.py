@@ -227,8 +227,12 @@ def test_of_two_promotes_at_once_the_second_waits_and_is_told(db, db_url):
     with psycopg.connect(db_url) as first:
         promote(first, "a", start)
         thread.start()
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        deadline = time.monotonic() + 30
         while not value(db, waiting):
+            assert time.monotonic() < deadline, "the second does not wait"
             time.sleep(0.01)
         first.commit()
     thread.join()

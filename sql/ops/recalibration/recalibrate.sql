@@ -46,6 +46,8 @@ DECLARE
     c_least_to_fit CONSTANT integer := 50;
     v_version text := p_version;
     v_current text;
+    v_label text;
+    v_champion text := (SELECT a.version FROM public.ml_aliases AS a WHERE a.alias = 'champion');
     v_whole public.ml_calibrators;
     v_newest text;
     v_waiting boolean;
@@ -103,6 +105,14 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM public.ml_models AS m WHERE m.version = v_version) THEN
         RAISE EXCEPTION 'model version % is not registered: see table ml_models', v_version
             USING ERRCODE = 'no_data_found';
+    END IF;
+    SELECT label.name INTO v_label
+    FROM public.ml_models AS m
+    JOIN public.ml_label_definitions AS label ON label.name = m.card #>> '{label,name}' AND NOT label.fills_event
+    WHERE m.version = v_version;
+    IF FOUND THEN
+        RAISE EXCEPTION 'model version % was trained on label %, and the outcomes of pattern_events are of another one: fit it again to recalibrate it',
+            v_version, v_label USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     SELECT k.calibrator_version INTO v_newest
     FROM public.ml_calibrators AS k WHERE k.model_version = v_version AND k.parent_version IS NULL
@@ -318,7 +328,7 @@ BEGIN
         ) THEN
             RETURN v_result || jsonb_build_object(
                 'status', 'waiting', 'calibrator_version', v_newest,
-                'next', format('SELECT ml.promote(%L, %L, %L);', v_version, v_version, 'recalibrated'),
+                'next', format('SELECT ml.promote(%L, %L, %L);', v_version, v_champion, 'recalibrated'),
                 'sentence', format(
                     'Calibrator %s waits for its promotion already, and a new one would not be better by more than a '
                     'standard error: nothing was registered.', v_newest));
@@ -354,7 +364,7 @@ BEGIN
     FROM jsonb_populate_recordset(NULL::public.ml_calibrators, v_parts) AS part;
     RETURN v_result || jsonb_build_object(
         'status', 'registered', 'registered', true, 'calibrator_version', v_new,
-        'next', format('SELECT ml.promote(%L, %L, %L);', v_version, v_version, 'recalibrated'),
+        'next', format('SELECT ml.promote(%L, %L, %L);', v_version, v_champion, 'recalibrated'),
         'sentence', format(
             'Calibrator %s (%s%s) is registered: on %s events its calibration error is %s, that of the current one (%s) '
             '%s. It goes live by ml.promote.',

@@ -60,6 +60,13 @@ BEGIN
     IF v_reason IS NULL OR NOT pg_try_advisory_xact_lock(hashtextextended('ml.check_challenger', 0)) THEN
         RETURN 'running';
     END IF;
+    -- Whoever was faster has written it, between the first reading and the lock.
+    IF v_switch.id IS DISTINCT FROM (
+        SELECT d.id FROM public.ml_deployments AS d
+        WHERE d.action IN ('challenger', 'challenger_stop') ORDER BY d.id DESC LIMIT 1
+    ) THEN
+        RETURN 'changed meanwhile';
+    END IF;
     INSERT INTO public.ml_deployments (action, version, calibrator_version, occurred_at, reason, details)
     VALUES (
         'challenger_stop', v_challenger.version, v_challenger.calibrator_version, p_at, v_reason,

@@ -1,4 +1,4 @@
--- Gates that the registry answers: the card's text, labels, calibration and ranking, also against the champion's, gain over rules.
+-- Gates that the registry answers: the card's text, leaks, labels, calibration and ranking, also against the champion's, holdout, gain over rules.
 -- Called by: ml.check_model. Calls: ml.read_figure, ml.stated_calibration_error.
 -- Reads: ml_models, ml_calibrators, ml_aliases, ml_gates. Writes: nothing.
 
@@ -12,6 +12,7 @@ DECLARE
     v_model public.ml_models;
     v_champion public.ml_aliases;
     v_thresholds jsonb;
+    v_checks bigint;
     v_counts record;
     v_error record;
     v_theirs record;
@@ -20,6 +21,10 @@ DECLARE
     v_auc record;
     v_their_auc record;
     v_gain record;
+    v_holdout record;
+    v_label text;
+    v_their_label text;
+    v_other_label boolean;
 BEGIN
     SELECT * INTO v_model FROM public.ml_models AS model WHERE model.version = p_version;
     SELECT * INTO v_champion FROM public.ml_aliases AS alias WHERE alias.alias = 'champion';
@@ -45,6 +50,34 @@ BEGIN
         WHEN 'true' THEN 'the model was trained on synthetic events: its figures say nothing about real ones'
         WHEN 'false' THEN 'the card says that its events are not synthetic'
         ELSE 'the card does not say whether its events are synthetic'
+    END;
+    RETURN NEXT;
+
+    gate := 'label definition';
+    v_label := v_model.card #>> '{label,name}';
+    SELECT model.card #>> '{label,name}' INTO v_their_label
+    FROM public.ml_models AS model WHERE model.version = v_champion.version;
+    v_other_label := coalesce(v_label <> v_their_label, false);
+    passed := NOT v_other_label;
+    detail := CASE
+        WHEN v_champion.version IS NULL THEN format('label %s; there is no champion to compare with', coalesce(v_label, 'not stated'))
+        WHEN v_other_label THEN format('label %s, and champion %s was trained on %s: their figures cannot be compared',
+            v_label, v_champion.version, v_their_label)
+        ELSE format('label %s, that of champion %s: %s',
+            coalesce(v_label, 'not stated'), v_champion.version, coalesce(v_their_label, 'not stated'))
+    END;
+    RETURN NEXT;
+
+    gate := 'leak checks';
+    SELECT count(*) FILTER (WHERE found.check_result ->> 'status' = 'not as expected'), count(*),
+        min(found.check_result ->> 'check') FILTER (WHERE found.check_result ->> 'status' = 'not as expected')
+    INTO value, v_checks, detail
+    FROM jsonb_path_query(v_model.metrics, '$.leak_checks[*]') AS found (check_result);
+    passed := value = 0;
+    detail := CASE
+        WHEN v_checks = 0 THEN 'the evaluation has no checks for leaks'
+        WHEN passed THEN format('%s checks for leaks are as expected', v_checks)
+        ELSE format('%s of %s checks for leaks are not as expected, one is: %s', value, v_checks, detail)
     END;
     RETURN NEXT;
 
@@ -98,9 +131,10 @@ BEGIN
     -- The square of a width below this would underflow, which is an error.
     value := v_error.value - v_theirs.value - sqrt(
         CASE WHEN v_below < 1e-100 THEN 0 ELSE v_below ^ 2 END + CASE WHEN v_above < 1e-100 THEN 0 ELSE v_above ^ 2 END);
-    passed := v_theirs.value IS NULL OR coalesce(value <= threshold, false);
+    passed := v_theirs.value IS NULL OR v_other_label OR coalesce(value <= threshold, false);
     detail := CASE
         WHEN v_champion.version IS NULL THEN 'there is no champion to compare with'
+        WHEN v_other_label THEN 'of another label: not compared'
         WHEN v_theirs.value IS NULL THEN format('no calibration error of champion %s is stated', v_champion.version)
         WHEN v_error.value IS NULL THEN 'no calibration error is stated to compare with the champion''s'
         ELSE format('error %s against %s of champion %s%s: the difference is at least %s (95 %%), which may be %s at most',
@@ -129,13 +163,28 @@ BEGIN
     CROSS JOIN LATERAL ml.read_figure(model.card #> '{metrics,walk_forward,auc,calibrated}') AS figure
     WHERE model.version = v_champion.version;
     value := v_auc.low - v_their_auc.low;
-    passed := v_their_auc.low IS NULL OR coalesce(value >= threshold, false);
+    passed := v_their_auc.low IS NULL OR v_other_label OR coalesce(value >= threshold, false);
     detail := CASE
         WHEN v_champion.version IS NULL THEN 'there is no champion to compare with'
+        WHEN v_other_label THEN 'of another label: not compared'
         WHEN v_their_auc.low IS NULL THEN format('no lower bound of the ROC-AUC of champion %s is stated', v_champion.version)
         WHEN v_auc.low IS NULL THEN 'no lower bound of the ROC-AUC is stated to compare with the champion''s'
         ELSE format('lower bound of the ROC-AUC %s against %s of champion %s: the difference may be %s at least',
             round(v_auc.low::numeric, 3), round(v_their_auc.low::numeric, 3), v_champion.version, threshold)
+    END;
+    RETURN NEXT;
+
+    gate := 'holdout';
+    threshold := (v_thresholds ->> 'holdout')::double precision;
+    v_holdout := ml.read_figure(v_model.card #> '{metrics,holdout,auc,calibrated}');
+    value := v_holdout.low;
+    passed := coalesce(value > threshold, false);
+    detail := CASE
+        WHEN v_holdout.value IS NULL THEN 'the card states no ROC-AUC on the holdout (metrics.holdout.auc.calibrated)'
+        WHEN v_holdout.low IS NULL
+            THEN format('ROC-AUC %s on the holdout without an interval: too few events to judge', round(v_holdout.value::numeric, 3))
+        ELSE format('ROC-AUC %s [%s, %s] on the holdout; its lower bound should be above %s', round(v_holdout.value::numeric, 3),
+            round(v_holdout.low::numeric, 3), round(v_holdout.high::numeric, 3), threshold)
     END;
     RETURN NEXT;
 
@@ -155,5 +204,5 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION ml.check_quality IS
-    'Gates that the registry answers: the card''s text, labels, calibration and ranking, also against the champion''s, gain over rules.';
+    'Gates that the registry answers: the card''s text, leaks, labels, calibration and ranking, also against the champion''s, holdout, gain over rules.';
 REVOKE ALL ON FUNCTION ml.check_quality FROM PUBLIC;

@@ -3,9 +3,9 @@
 -- Reads: price_bars. Writes: pattern_events.
 
 -- With the caller's rights: whoever may insert an event and read it may do it here. What the sentence says and what the
--- arguments say must agree. The result is that of ml.parse_pattern with the keys event_id, rule_confidence,
--- ml_confidence, blended_confidence, prediction_class, model_version and fallback_reason, all null when nothing was
--- inserted. The event keeps the sentence as metadata key source_text. As with INSERT, the same call again is another
+-- arguments say must agree. The result is that of ml.parse_pattern with the keys warnings (what is odd and was taken all
+-- the same), event_id, rule_confidence, ml_confidence, blended_confidence, prediction_class, model_version and
+-- fallback_reason, all null when nothing was inserted. The event keeps the sentence as metadata key source_text. As with INSERT, the same call again is another
 -- event.
 CREATE OR REPLACE FUNCTION ml.ingest_pattern(
     p_text text,
@@ -25,6 +25,7 @@ DECLARE
     v_confidence double precision := coalesce(p_rule_confidence, (v_result ->> 'confidence')::double precision);
     v_event jsonb;
     v_close double precision;
+    v_warnings text[] := '{}'::text[];
 BEGIN
     IF p_symbol IS NULL OR p_symbol !~ '\S' THEN
         v_problems := v_problems || 'p_symbol is empty: give the symbol of the bars'::text;
@@ -57,14 +58,14 @@ BEGIN
         v_problems := v_problems || 'p_metadata has the key source_text, which holds the sentence: rename it'::text;
     END IF;
 
-    -- A price far from the bars is a misread number, another symbol or another time.
+    -- A price far from the bars may be another symbol, another time or another currency: said, not refused.
     IF v_problems = '{}' AND v_result ->> 'price' IS NOT NULL THEN
         SELECT bar.close INTO v_close FROM public.price_bars AS bar
         WHERE bar.symbol = p_symbol AND bar.timeframe = p_timeframe AND bar.ts <= p_detected_at
         ORDER BY bar.ts DESC LIMIT 1;
         IF (v_result ->> 'price')::double precision NOT BETWEEN v_close / 1.5 AND v_close * 1.5 THEN
-            v_problems := v_problems || format(
-                'the text states a price of %s, and the last bar of %s %s closed at %s: correct one of them',
+            v_warnings := v_warnings || format(
+                'the text states a price of %s, and the last bar of %s %s closed at %s',
                 v_result ->> 'price', left(p_symbol, 40), left(p_timeframe, 40), v_close);
         END IF;
     END IF;
@@ -101,7 +102,7 @@ BEGIN
         FROM jsonb_each(v_result) AS field;
         v_result := v_result || jsonb_build_object('ok', false, 'problems', v_problems);
     END IF;
-    RETURN v_result || coalesce(v_event, jsonb_build_object(
+    RETURN v_result || jsonb_build_object('warnings', v_warnings) || coalesce(v_event, jsonb_build_object(
         'event_id', NULL, 'rule_confidence', NULL, 'ml_confidence', NULL, 'blended_confidence', NULL,
         'prediction_class', NULL, 'model_version', NULL, 'fallback_reason', NULL));
 END

@@ -42,7 +42,7 @@ class Clock:
 
 def judge_of(dataset):
     events = dataset.events
-    splits = split_by_time(events["detected_at"], events["outcome_at"], embargo=pd.Timedelta(days=14))
+    splits = split_by_time(events["detected_at"], events["known_at"], embargo=pd.Timedelta(days=14))
     return Judge(dataset, splits.folds, span_codes(events["detected_at"], "month"), seed=1)
 
 

@@ -27,7 +27,7 @@ CLASSES = ("rest", "win")
 """What a model tells apart, in the order of its probabilities."""
 COLUMNS = (
     "id", "symbol", "timeframe", "pattern_type", "direction", "detected_at", "rule_confidence",
-    "outcome_label", "outcome_at", "realized_pnl", "data_quality_score",
+    "outcome_label", "outcome_at", "known_at", "realized_pnl", "data_quality_score",
 )  # fmt: skip
 
 
@@ -35,8 +35,9 @@ COLUMNS = (
 class Dataset:
     """Labelled events, ordered by detection time, and their features.
 
-    ``events`` has the columns ``COLUMNS`` and an index from 0; ``features`` is float64 of shape (events,
-    features), NaN where missing; ``bar_period`` is the length of the longest timeframe's bar.
+    ``events`` has the columns ``COLUMNS`` and an index from 0; ``outcome_at`` is when the outcome happened,
+    ``known_at`` the end of the label window, when it would have been known whatever it was. ``features`` is float64 of
+    shape (events, features), NaN where missing; ``bar_period`` is the length of the longest timeframe's bar.
     """
 
     label: str
@@ -80,7 +81,7 @@ class Dataset:
         for name in ("id", "symbol", "timeframe", "pattern_type", "outcome_label"):
             digest.update(f"\n{name}\n".encode())
             digest.update("\n".join(self.events[name].astype(str)).encode())
-        for name in ("detected_at", "outcome_at"):
+        for name in ("detected_at", "outcome_at", "known_at"):
             microseconds = self.events[name].dt.as_unit("us").astype("int64").to_numpy()
             digest.update(microseconds.astype("<i8").tobytes())
         for values in (self.events["rule_confidence"].to_numpy(dtype=np.float64), self.features):
@@ -170,7 +171,7 @@ def load_dataset(
         )
     features = np.array(kept["features"].tolist(), dtype=np.float64).reshape(len(kept), len(names))
     events = kept.drop(columns="features")
-    for name in ("detected_at", "outcome_at"):
+    for name in ("detected_at", "outcome_at", "known_at"):
         events[name] = pd.to_datetime(events[name], utc=True)
     longest = max(float(periods[timeframe]) for timeframe in events["timeframe"].unique())
     return Dataset(

@@ -50,7 +50,7 @@ def evaluate_folder(folder: Path) -> dict[str, Any]:
         predictions = pd.read_csv(folder / "predictions.csv.gz", parse_dates=["detected_at"])
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no {Path(error.filename).name}: run `trainer fit` first.") from None
-    if "planted" not in predictions:
+    if "planted" not in predictions or "last_choosing_outcome" not in description["holdout"]:
         raise UserError(f"{folder} was fitted by an earlier version of the trainer: run `trainer fit` again.")
     champion, configuration = description["champion"], description["configuration"]
     figures = evaluate(

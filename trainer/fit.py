@@ -1,8 +1,9 @@
 """Stage 3 of a model's way: fit candidates, choose a champion by a stated rule, calibrate it.
 
-Candidates are compared on walk-forward predictions alone. The champion is then fitted once on everything
-before the holdout, and predicts the holdout, which nothing was chosen on. That model is the one that is kept:
-the figures in its card are its own, not those of a model fitted again on more data.
+Candidates are compared on walk-forward predictions alone, of events whose label windows end the embargo before the
+holdout. The champion is then fitted once on everything before the holdout, and predicts the holdout, which nothing was
+chosen on. That model is the one that is kept: the figures in its card are its own, not those of a model fitted again
+on more data.
 """
 
 from __future__ import annotations
@@ -65,14 +66,14 @@ PRIOR_STRENGTH = 20.0
 """Events that the base rate counts for in a pattern's prior, so that rare patterns stay near it."""
 
 CALIBRATOR_RULE = (
-    "Each method is fitted on the out-of-fold predictions of earlier walk-forward blocks and judged on the "
-    "next block; identity is kept unless another one's log loss is lower by more than one standard error of "
-    "the paired difference, months or weeks taken together. The chosen method is fitted again on all out-of-fold "
-    "predictions."
+    "Each method is fitted on the out-of-fold predictions of those events of earlier walk-forward blocks whose label "
+    "window ended the embargo before the next block, and judged on that block; identity is kept unless another one's "
+    "log loss is lower by more than one standard error of the paired difference, months or weeks taken together. The "
+    "chosen method is fitted again on all out-of-fold predictions."
 )
 THRESHOLD_RULE = (
     "The blended confidence that the top {share:.0%} of the walk-forward events reach, with predictions "
-    "calibrated on earlier blocks only."
+    "calibrated on earlier blocks only, and by outcomes known the embargo before the block."
 )
 LIBRARIES = ("joblib", "numpy", "pandas", "scikit-learn", "TA-Lib")
 
@@ -158,7 +159,7 @@ def fit(
     config = config or FitConfig()
     splits = split_by_time(
         dataset.events["detected_at"],
-        dataset.events["outcome_at"],
+        dataset.events["known_at"],
         embargo=config.embargo_bars * dataset.bar_period,
         folds=config.folds,
         first_train_share=config.first_train_share,
@@ -199,8 +200,7 @@ def fit(
         ]
     raw = champion.raw
 
-    block = np.concatenate([np.full(len(fold.test), number) for number, fold in enumerate(splits.folds)])
-    calibrator_table, method, nested = choose_calibrator(raw, is_win[tested], spans[tested], block)
+    calibrator_table, method, nested = choose_calibrator(raw, is_win[tested], spans[tested], splits.folds)
     calibrator = fit_calibrator(method, raw, is_win[tested])
 
     holdout = splits.holdout
@@ -253,21 +253,24 @@ def span_of(dataset: Dataset) -> str:
 
 
 def choose_calibrator(
-    raw: Floats, is_win: NDArray[np.bool_], spans: NDArray[np.int64], block: NDArray[np.int64]
+    raw: Floats, is_win: NDArray[np.bool_], spans: NDArray[np.int64], folds: Sequence[Fold]
 ) -> tuple[list[dict[str, Any]], str, Floats]:
-    """Apply ``CALIBRATOR_RULE`` to out-of-fold predictions in block order.
+    """Apply ``CALIBRATOR_RULE`` to the out-of-fold predictions of the folds' test rows, in the order of the folds.
 
-    Returns a table of all methods, the chosen one, and its predictions for every event, made by calibrators
-    that were fitted on earlier blocks (the first block stays raw).
+    Returns a table of all methods, the chosen one, and its predictions for every event, made by calibrators that were
+    fitted on those test rows of earlier blocks that the block may train on. A block without such rows of both classes,
+    as the first one, stays raw and judges no method.
     """
-    judged = block > 0
-    nested = {}
-    for method in METHODS:
-        predictions = raw.copy()
-        for number in range(1, int(block.max()) + 1):
-            earlier = block < number
-            predictions[block == number] = fit_calibrator(method, raw[earlier], is_win[earlier])(raw[block == number])
-        nested[method] = predictions
+    nested = {method: raw.copy() for method in METHODS}
+    judged = np.zeros(len(raw), dtype=np.bool_)
+    tested = np.concatenate([fold.test for fold in folds])
+    for fold, earlier in zip(folds, calibrating(folds), strict=True):
+        if is_win[earlier].all() or not is_win[earlier].any():
+            continue
+        here = np.isin(tested, fold.test)
+        judged |= here
+        for method, predictions in nested.items():
+            predictions[here] = fit_calibrator(method, raw[earlier], is_win[earlier])(raw[here])
     if not judged.any():
         return [], "identity", raw
     losses = {method: log_losses(nested[method], is_win)[judged] for method in METHODS}
@@ -286,6 +289,12 @@ def choose_calibrator(
     eligible = [row for row in table if row["eligible"]]
     chosen = min(eligible, key=lambda row: row["log_loss"]) if len(eligible) > 1 else eligible[0]
     return table, str(chosen["method"]), nested[str(chosen["method"])]
+
+
+def calibrating(folds: Sequence[Fold]) -> list[NDArray[np.bool_]]:
+    """Return for each fold which of all folds' test rows, in the order of the folds, may calibrate its block."""
+    tested = np.concatenate([fold.test for fold in folds])
+    return [np.isin(tested, fold.train) for fold in folds]
 
 
 def _placebo(
@@ -411,6 +420,8 @@ def _description(result: FitResult) -> dict[str, Any]:
     dataset, holdout, champion = result.dataset, result.splits.holdout, result.champion.candidate
     training, tested = dataset.take(holdout.train), dataset.take(holdout.test)
     purged = len(dataset) - len(training) - len(tested)
+    folds = result.splits.folds
+    tested_before = np.concatenate([fold.test for fold in folds])
     used = dataset.features[np.concatenate([holdout.train, holdout.test])]
     return {
         "version": result.version,
@@ -425,12 +436,19 @@ def _description(result: FitResult) -> dict[str, Any]:
             "class_counts": tested.class_counts(),
             "data_window": _window(tested),
             **_times(dataset, holdout),
+            "last_choosing_outcome": _last_known(dataset, tested_before),
         },
         "purged_events": purged,
         "span": span_of(dataset),
         "embargo_seconds": (result.config.embargo_bars * dataset.bar_period).total_seconds(),
         "walk_forward": [
-            {**_times(dataset, fold), "train": len(fold.train), "test": len(fold.test)} for fold in result.splits.folds
+            {
+                **_times(dataset, fold),
+                "last_calibrating_outcome": _last_known(dataset, tested_before[earlier]),
+                "train": len(fold.train),
+                "test": len(fold.test),
+            }
+            for fold, earlier in zip(folds, calibrating(folds), strict=True)
         ],
         "configuration": result.config.to_json(),
         "provenance": {**asdict(result.config.provenance), "warnings": result.config.provenance.warnings},
@@ -462,10 +480,14 @@ def _description(result: FitResult) -> dict[str, Any]:
     }
 
 
-def _times(dataset: Dataset, fold: Fold) -> dict[str, str]:
-    """Return when a block begins, and when the last outcome that trained it was known."""
-    last = dataset.events["outcome_at"].iloc[fold.train].max()
-    return {"test_start": fold.test_start.isoformat(), "last_training_outcome": last.isoformat()}
+def _times(dataset: Dataset, fold: Fold) -> dict[str, str | None]:
+    """Return when a block begins, and when the last label window that trained it ended."""
+    return {"test_start": fold.test_start.isoformat(), "last_training_outcome": _last_known(dataset, fold.train)}
+
+
+def _last_known(dataset: Dataset, rows: NDArray[np.intp]) -> str | None:
+    """Return when the last label window of some rows ended; None without rows."""
+    return dataset.events["known_at"].iloc[rows].max().isoformat() if len(rows) else None
 
 
 def _window(dataset: Dataset) -> dict[str, str]:

@@ -43,8 +43,9 @@ LIMITATIONS = (
 
 TRAINING_PROCEDURE = (
     "Candidates are fitted on expanding, purged and embargoed walk-forward blocks and compared on the events of the "
-    "block that follows; the champion is fitted once on everything before the holdout, which it then predicts and on "
-    "which nothing was chosen. The calibrator and the recommended threshold are learnt from walk-forward predictions. "
+    "block that follows, those left out whose label window ends within the embargo before the holdout or later; the "
+    "champion is fitted once on everything before the holdout, which it then predicts and on which nothing was chosen. "
+    "The calibrator and the recommended threshold are learnt from the same walk-forward predictions. "
     "That fitted model is the one in the registry: its figures are its own."
 )
 # What a card must say, and of which type.

@@ -1,7 +1,10 @@
 """Time-ordered splits that keep the future out of training: expanding, purged, embargoed.
 
 Boundaries are instants, the same for all symbols, since symbols move together. An event trains a fold only if
-its outcome was known, plus an embargo, before the fold's test block begins.
+its label window had ended, plus an embargo, before the fold's test block begins; and it is tested in a walk-forward
+block, by which champion, calibrator and threshold are chosen, only if that holds for the start of the holdout. The
+end of the window counts, not the time of the outcome: a barrier that is touched early would keep an event that a
+timeout at the same moment would have lost, and so choose events by their outcomes.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ class Fold:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Walk-forward folds, and a last holdout whose training rows are all that precede it."""
+    """Walk-forward folds, and a last holdout; every row of the folds, trained on or tested, can train the holdout."""
 
     folds: tuple[Fold, ...]
     holdout: Fold
@@ -44,7 +47,7 @@ class Splits:
 
 def split_by_time(
     detected_at: pd.Series,
-    outcome_at: pd.Series,
+    known_at: pd.Series,
     *,
     embargo: pd.Timedelta,
     folds: int = 4,
@@ -55,8 +58,10 @@ def split_by_time(
 
     Args:
         detected_at: detection times, not decreasing.
-        outcome_at: when each outcome was known.
-        embargo: least time between an outcome that trains and the test block.
+        known_at: when each outcome is known whatever it is: the end of the label window. A row without it is in the
+            holdout or nowhere.
+        embargo: least time between the end of a window that trains and the test block, and between that of a row
+            tested in a walk-forward block and the holdout.
         folds: number of walk-forward blocks between the first training set and the holdout.
         first_train_share: share of events before the first block.
         holdout_share: share of events in the holdout.
@@ -65,7 +70,7 @@ def split_by_time(
         UserError: there are too few events, or too few different times, for such splits.
     """
     times = detected_at.dt.tz_convert(None).to_numpy()
-    known = outcome_at.dt.tz_convert(None).to_numpy()
+    known = known_at.dt.tz_convert(None).to_numpy()
     shares = np.linspace(first_train_share, 1 - holdout_share, folds + 1)
     starts = [times[min(int(share * len(times)), len(times) - 1)] for share in shares]
     if len(set(starts)) != len(starts):
@@ -74,14 +79,16 @@ def split_by_time(
             "holdout: load more bars."
         )
     ends = [*starts[1:], None]
+    free = known + embargo.to_timedelta64()
     found = []
     for start, end in zip(starts, ends, strict=True):
-        test = times >= start if end is None else (times >= start) & (times < end)
-        train = known + embargo.to_timedelta64() <= start
+        test = times >= start if end is None else (times >= start) & (times < end) & (free <= starts[-1])
+        train = free <= start
         found.append(Fold(pd.Timestamp(start, tz="UTC"), np.flatnonzero(train), np.flatnonzero(test)))
     for fold in found:
         if not len(fold.train) or not len(fold.test):
             raise UserError(
-                f"The block that begins on {fold.test_start:%Y-%m-%d} has no events to train on: load more bars."
+                f"The block that begins on {fold.test_start:%Y-%m-%d} has no events to "
+                f"{'test' if len(fold.train) else 'train on'} whose outcomes are known early enough: load more bars."
             )
     return Splits(tuple(found[:-1]), found[-1])

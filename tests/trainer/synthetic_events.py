@@ -13,7 +13,7 @@ FEATURES = ("signal", "atr_14_to_atr_100_log", "noise_1", "noise_2", "gappy")
 def make_dataset(events: int = 1500, strength: float = 1.0, seed: int = 1, symbols: int = 3) -> Dataset:
     """Return daily events of several symbols over years; P(win) is logistic in the first feature."""
     random = np.random.default_rng(seed)
-    days = pd.bdate_range("2010-01-04", periods=max(60, 2 * events // 3), tz="UTC")
+    days = pd.bdate_range("2010-01-04", periods=max(400, 2 * events // 3), tz="UTC")
     when = np.sort(random.integers(0, len(days), events))
     features = random.normal(size=(events, len(FEATURES)))
     features[random.random(events) < 0.1, FEATURES.index("gappy")] = np.nan
@@ -31,6 +31,7 @@ def make_dataset(events: int = 1500, strength: float = 1.0, seed: int = 1, symbo
             "rule_confidence": np.round(random.uniform(0.4, 0.9, events), 2),
             "outcome_label": outcome,
             "outcome_at": detected + pd.to_timedelta(random.integers(2, 15, events), unit="D"),
+            "known_at": detected + pd.Timedelta(days=15),
             "realized_pnl": random.normal(0, 0.02, events),
             "data_quality_score": 1.0,
         }

@@ -220,6 +220,35 @@ def test_labels_stand_side_by_side(labelled: psycopg.Connection[Any]) -> None:
         label_outcomes(labelled, label="D7")
 
 
+def test_an_outcome_counts_as_known_when_its_window_ends(labelled: psycopg.Connection[Any]) -> None:
+    # The last windows are not all there any more, though some of their outcomes were known early.
+    labelled.execute(
+        "DELETE FROM public.price_bars AS b WHERE b.ts > (SELECT max(n.ts) FROM public.price_bars AS n) - interval '9 days'"
+    )
+    events = load_dataset(labelled).events.set_index("id")
+    windows = dict(
+        labelled.execute(
+            "SELECT e.id, w.window_ends_at FROM public.pattern_events AS e, ml.label_window(e.id) AS w"
+            " WHERE e.label_source = 'TB2'"
+        ).fetchall()
+    )
+    assert set(windows) >= set(events.index)
+    windows = {event: windows[event] for event in events.index}
+    ended = {event: window for event, window in windows.items() if window is not None}
+    assert 200 < len(ended) < len(windows)
+    assert {event: events.loc[event, "known_at"] for event in ended} == ended
+    assert (events["outcome_at"] < events["known_at"]).mean() > 0.3
+    usual = max(window - events.loc[event, "detected_at"] for event, window in ended.items())
+    for event in set(windows) - set(ended):
+        assert events.loc[event, "known_at"] == events.loc[event, "detected_at"] + usual
+    # A label of one's own has no window; one without a time is never known.
+    labelled.execute("UPDATE public.pattern_events SET label_source = 'OWN' WHERE label_source = 'TB2'")
+    labelled.execute("UPDATE public.pattern_events SET outcome_at = NULL WHERE id = %s", [events.index[7]])
+    own = load_dataset(labelled, label="OWN").events.set_index("id")
+    assert own["known_at"].equals(own["outcome_at"])
+    assert own["known_at"].isna().sum() == 1
+
+
 def test_an_analysts_label_wins_in_the_default_set_alone(labelled: psycopg.Connection[Any]) -> None:
     label_outcomes(labelled, label="D1")
     default, other = load_dataset(labelled), load_dataset(labelled, label="D1")

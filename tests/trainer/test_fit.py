@@ -36,7 +36,7 @@ from trainer.harvest import harvest
 from trainer.label import label_outcomes
 from trainer.metrics import clustered_mean, log_losses, span_codes
 from trainer.resources import sample_bars
-from trainer.splits import split_by_time
+from trainer.splits import Fold, split_by_time
 
 DAY = pd.Timedelta(days=1)
 FEW = (CANDIDATES[0], CANDIDATES[2], CANDIDATES[4])
@@ -50,19 +50,26 @@ QUICK = FitConfig(candidates=FEW)
 def test_no_training_label_reaches_the_test_block(seed: int) -> None:
     events = make_dataset(900, seed=seed).events
     embargo = 14 * DAY
-    splits = split_by_time(events["detected_at"], events["outcome_at"], embargo=embargo)
+    # Windows of one length would not tell a row that is left out from all later ones.
+    known = events["detected_at"] + pd.to_timedelta(np.random.default_rng(seed).integers(10, 25, len(events)), unit="D")
+    known[::50] = pd.NaT
+    splits = split_by_time(events["detected_at"], known, embargo=embargo)
     blocks = [*splits.folds, splits.holdout]
     assert len(splits.folds) == 4
     for fold in blocks:
-        begins = events["detected_at"].iloc[fold.test].min()
-        assert begins == fold.test_start
-        assert (events["outcome_at"].iloc[fold.train] + embargo <= begins).all()
+        assert events["detected_at"].iloc[fold.test].min() >= fold.test_start
+        assert (known.iloc[fold.train] + embargo <= fold.test_start).all()
         # What was left out was left out for that reason alone.
         kept = set(fold.train)
-        could = set(np.flatnonzero(events["outcome_at"] + embargo <= begins))
+        could = set(np.flatnonzero(known + embargo <= fold.test_start))
         assert kept == could
-        instants = set(events["detected_at"].iloc[fold.test])
-        assert not instants & set(events["detected_at"].drop(events.index[fold.test]))
+    begins = splits.holdout.test_start
+    assert set(splits.holdout.test) == set(np.flatnonzero(events["detected_at"] >= begins))
+    ends = [fold.test_start for fold in blocks[1:]]
+    for fold, end in zip(splits.folds, ends, strict=True):
+        between = (events["detected_at"] >= fold.test_start) & (events["detected_at"] < end)
+        assert set(fold.test) == set(np.flatnonzero(between & (known + embargo <= begins)))
+    assert len(splits.folds[-1].test) < between.sum()
     tested = np.concatenate([fold.test for fold in blocks])
     assert len(tested) == len(set(tested))
     assert (np.diff(tested) > 0).all()
@@ -140,19 +147,52 @@ def test_sigmoid_of_extreme_inputs_is_finite(raw: Any) -> None:
     assert ((calibrator(raw) > 0) & (calibrator(raw) < 1)).all()
 
 
+def folds_of(blocks: int, size: int, purged: int) -> list[Fold]:
+    """Return folds that test rows one after another; the last ``purged`` rows before each do not train it."""
+    start = pd.Timestamp("2020-01-01", tz="UTC")
+    rows = np.arange(blocks * size)
+    return [
+        Fold(start + number * DAY, rows[: max(0, number * size - purged)], rows[number * size : (number + 1) * size])
+        for number in range(blocks)
+    ]
+
+
+def test_an_outcome_unknown_before_a_block_calibrates_nothing_in_it() -> None:
+    random = np.random.default_rng(8)
+    raw = 0.4 + 0.2 * random.beta(2, 3, 1200)
+    wins = random.random(1200) < (raw - 0.4) * 5
+    months, folds = np.arange(1200) // 20, folds_of(4, 300, purged=40)
+    _, method, nested = choose_calibrator(raw, wins, months, folds)
+    assert method != "identity"
+    np.testing.assert_array_equal(nested[folds[0].test], raw[folds[0].test])
+    for fold in folds[1:]:
+        mine = fit_calibrator(method, raw[fold.train], wins[fold.train])
+        np.testing.assert_array_equal(nested[fold.test], mine(raw[fold.test]))
+        # Their outcomes come too late for this block, though they are tested in the block before it.
+        late = np.arange(fold.test[0] - 40, fold.test[0])
+        changed = wins.copy()
+        changed[late] = ~changed[late]
+        _, same, flipped = choose_calibrator(raw, changed, months, folds)
+        assert same == method
+        np.testing.assert_array_equal(flipped[fold.test], nested[fold.test])
+    # A block before which no outcome of both classes was known judges nothing.
+    assert choose_calibrator(raw, wins, months, folds_of(4, 300, purged=1200))[:2] == ([], "identity")
+
+
 def test_a_calibrator_is_chosen_only_when_it_pays() -> None:
     random = np.random.default_rng(5)
     chance = random.beta(2, 3, 4000)
     wins = random.random(4000) < chance
     months, block = np.arange(4000) // 50, np.arange(4000) // 1000
-    assert choose_calibrator(chance, wins, months, block)[1] == "identity"
+    folds = folds_of(4, 1000, purged=60)
+    assert choose_calibrator(chance, wins, months, folds)[1] == "identity"
     squeezed = 0.4 + 0.2 * chance
-    table, method, nested = choose_calibrator(squeezed, wins, months, block)
+    table, method, nested = choose_calibrator(squeezed, wins, months, folds)
     assert method in ("sigmoid", "isotonic")
     np.testing.assert_array_equal(nested[block == 0], squeezed[block == 0])
-    # Each block's calibrator knows the blocks before it only.
-    last = block == 3
-    np.testing.assert_array_equal(nested[last], fit_calibrator(method, squeezed[~last], wins[~last])(squeezed[last]))
+    # Each block's calibrator knows what may train the block, and no more.
+    last, known = block == 3, np.arange(4000) < 2940
+    np.testing.assert_array_equal(nested[last], fit_calibrator(method, squeezed[known], wins[known])(squeezed[last]))
     assert {row["method"]: row["log_loss"] for row in table}["identity"] == pytest.approx(
         log_loss(wins[block > 0], squeezed[block > 0])
     )
@@ -197,11 +237,12 @@ def test_fit_finds_signal_and_predicts_unseen_events_only() -> None:
     assert share == pytest.approx(0.3, abs=0.005)
 
 
-def test_holdout_outcomes_change_no_choice() -> None:
+def test_outcomes_known_from_the_embargo_before_the_holdout_on_change_no_choice() -> None:
     dataset = make_dataset(1200)
     result = fit(dataset, QUICK)
     flipped = dataset.events.copy()
-    later = flipped.index[result.splits.holdout.test]
+    later = flipped.index[flipped["known_at"] + 14 * DAY > result.splits.holdout.test_start]
+    assert len(later) > len(result.splits.holdout.test)
     flipped.loc[later, "outcome_label"] = np.where(flipped.loc[later, "outcome_label"] == "win", "loss", "win")
     # A holdout of one class would be refused; flipping keeps both.
     other = fit(dataclasses.replace(dataset, events=flipped), QUICK)
@@ -212,6 +253,16 @@ def test_holdout_outcomes_change_no_choice() -> None:
     assert other.candidate_table == result.candidate_table
     np.testing.assert_array_equal(other.predictions["raw"], result.predictions["raw"])
     np.testing.assert_array_equal(other.predictions["prior"], result.predictions["prior"])
+
+
+def test_an_early_outcome_keeps_no_event() -> None:
+    """Purging by when an outcome happened would keep quick wins and lose the timeouts beside them."""
+    dataset = make_dataset(900)
+    quick = dataclasses.replace(dataset, events=dataset.events.assign(outcome_at=dataset.events["detected_at"] + DAY))
+    ours, theirs = (fit(data, QUICK).splits for data in (dataset, quick))
+    for one, other in zip((*ours.folds, ours.holdout), (*theirs.folds, theirs.holdout), strict=True):
+        np.testing.assert_array_equal(one.train, other.train)
+        np.testing.assert_array_equal(one.test, other.test)
 
 
 def test_a_feature_that_knows_the_future_shows() -> None:
@@ -320,9 +371,10 @@ def test_shipped_bars_from_file_to_card(db: psycopg.Connection[Any], tmp_path: P
     assert card["training"]["events"] + card["holdout"]["events"] + card["purged_events"] == len(dataset)
 
     model = joblib.load(folder / "model.joblib")
-    for row in card["golden_rows"]:
-        inputs = np.array([list(row["features"].values())], dtype=float)
-        np.testing.assert_array_equal(model.predict_proba(inputs)[0], row["probabilities"])
+    # All at once, as they were made: sums of a matrix may differ from those of its rows in the last bit.
+    rows = card["golden_rows"]
+    inputs = np.array([list(row["features"].values()) for row in rows], dtype=float)
+    np.testing.assert_array_equal(model.predict_proba(inputs), [row["probabilities"] for row in rows])
     splits = dict(db.execute("SELECT training_split, count(*) FROM public.pattern_events GROUP BY 1").fetchall())
     assert splits["train"] == card["training"]["events"]
     assert splits["holdout"] == card["holdout"]["events"]

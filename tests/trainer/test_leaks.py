@@ -14,7 +14,7 @@ from synthetic_events import make_dataset
 from trainer.evaluation.bootstrap import TOO_FEW
 from trainer.evaluation.checks import AS_EXPECTED, NOT_AS_EXPECTED, leak_checks, spacing_checks
 from trainer.evaluation.figures import evaluate
-from trainer.fit import CANDIDATES, FitConfig, fit
+from trainer.fit import CANDIDATES, FitConfig, _description, fit
 from trainer.label import label_outcomes
 
 QUICK = FitConfig(candidates=(CANDIDATES[2],))
@@ -95,14 +95,41 @@ def test_what_is_too_good_depends_on_the_label() -> None:
 
 
 def test_an_outcome_that_reaches_into_the_block_is_seen() -> None:
-    block = {"test_start": "2020-03-01T00:00:00+00:00", "last_training_outcome": "2020-02-16T00:00:00+00:00"}
-    later = block | {"last_training_outcome": "2020-02-20T00:00:00+00:00"}
-    fitted = {"embargo_seconds": 14 * 86_400, "walk_forward": [block, block], "holdout": block}
-    assert [check["status"] for check in spacing_checks(fitted)] == [AS_EXPECTED, AS_EXPECTED]
-    walk_forward, holdout = spacing_checks(fitted | {"walk_forward": [block, later]})
-    assert (walk_forward["status"], holdout["status"]) == (NOT_AS_EXPECTED, AS_EXPECTED)
-    assert walk_forward["found"] == "10 days"
-    assert walk_forward["expected"] == "at least the embargo of 14 days"
+    early, late = "2020-02-16T00:00:00+00:00", "2020-02-20T00:00:00+00:00"
+    block = {"test_start": "2020-03-01T00:00:00+00:00", "last_training_outcome": early}
+    first, other = block | {"last_calibrating_outcome": None}, block | {"last_calibrating_outcome": early}
+    holdout = block | {"last_choosing_outcome": early}
+    fitted = {"embargo_seconds": 14 * 86_400, "walk_forward": [first, other], "holdout": holdout}
+    assert [check["status"] for check in spacing_checks(fitted)] == [AS_EXPECTED] * 4
+    # With one block nothing calibrates.
+    assert len(spacing_checks(fitted | {"walk_forward": [first]})) == 3
+    leaks = [
+        {"walk_forward": [first, other | {"last_training_outcome": late}]},
+        {"holdout": holdout | {"last_training_outcome": late}},
+        {"walk_forward": [first, other | {"last_calibrating_outcome": late}]},
+        {"holdout": holdout | {"last_choosing_outcome": late}},
+    ]
+    for place, leak in enumerate(leaks):
+        checks = spacing_checks(fitted | leak)
+        assert [check["status"] == NOT_AS_EXPECTED for check in checks] == [number == place for number in range(4)]
+        assert checks[place]["found"] == "10 days"
+        assert checks[place]["expected"] == "at least the embargo of 14 days"
+
+
+def test_a_fit_keeps_the_embargo_before_all_that_follows() -> None:
+    """What a fit says about itself comes from the rows that it used."""
+    result = fit(make_dataset(900), QUICK)
+    checks = spacing_checks(_description(result))
+    assert [check["status"] for check in checks] == [AS_EXPECTED] * 4
+    events, splits = result.dataset.events, result.splits
+    last = splits.folds[-1]
+    unpurged = np.flatnonzero(
+        (events["detected_at"] >= last.test_start) & (events["detected_at"] < splits.holdout.test_start)
+    )
+    folds = (*splits.folds[:-1], dataclasses.replace(last, test=unpurged))
+    leaking = dataclasses.replace(result, splits=dataclasses.replace(splits, folds=folds))
+    statuses = [check["status"] for check in spacing_checks(_description(leaking))]
+    assert statuses == [AS_EXPECTED] * 3 + [NOT_AS_EXPECTED]
 
 
 def test_entry_is_at_the_open_of_the_next_bar(db: psycopg.Connection[Any]) -> None:

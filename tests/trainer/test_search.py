@@ -42,7 +42,7 @@ class Clock:
 
 def judge_of(dataset):
     events = dataset.events
-    splits = split_by_time(events["detected_at"], events["outcome_at"], embargo=pd.Timedelta(days=14))
+    splits = split_by_time(events["detected_at"], events["known_at"], embargo=pd.Timedelta(days=14))
     return Judge(dataset, splits.folds, span_codes(events["detected_at"], "month"), seed=1)
 
 
@@ -321,11 +321,13 @@ def test_a_search_is_in_the_description(tmp_path, monkeypatch):
 def test_holdout_outcomes_change_nothing_that_is_searched(monkeypatch):
     monkeypatch.setattr(searching, "FAMILIES", {name: FAMILIES[name] for name in CHEAP})
     monkeypatch.setattr(Search, "_is_late", property(lambda search: search._fits >= 16))
+    # Which family is next depends on the time that each has had.
+    monkeypatch.setitem(Search.__init__.__kwdefaults__, "clock", Clock())
     dataset = make_dataset(900)
     config = FitConfig(candidates=CANDIDATES[:2])
     first = fit(dataset, config, search_seconds=1e6)
     flipped = dataset.events.copy()
-    later = flipped.index[first.splits.holdout.test]
+    later = flipped.index.difference(first.splits.holdout.train)
     flipped.loc[later, "outcome_label"] = np.where(flipped.loc[later, "outcome_label"] == "win", "loss", "win")
     other = fit(dataclasses.replace(dataset, events=flipped), config, search_seconds=1e6)
     without_times = [

@@ -76,17 +76,28 @@ def _check(check: str, part: str, expected: str, found: Figure, holds: Any) -> d
 
 
 def spacing_checks(description: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Check that every outcome that trained a block was known, plus the embargo, before the block began.
+    """Check that every outcome that trains, calibrates or chooses was known, plus the embargo, before it is used.
 
-    ``description`` is what a fit says about itself (``dataset.json``).
+    Those that train a block or calibrate its predictions, before the block; those of the walk-forward events, which
+    choose champion, calibrator and threshold, before the holdout. An outcome counts as known when its label window
+    ends. ``description`` is what a fit says about itself (``dataset.json``).
     """
     embargo = pd.Timedelta(seconds=description["embargo_seconds"])
+    blocks, holdout = description["walk_forward"], [description["holdout"]]
     found = []
-    for part, blocks in (("walk_forward", description["walk_forward"]), ("holdout", [description["holdout"]])):
-        gap = min(_time(block["test_start"]) - _time(block["last_training_outcome"]) for block in blocks)
+    for part, used_on, name, check in (
+        ("walk_forward", blocks, "last_training_outcome", "the last outcome that trains a block to the block"),
+        ("holdout", holdout, "last_training_outcome", "the last outcome that trains a block to the block"),
+        ("walk_forward", blocks, "last_calibrating_outcome", "the last outcome that calibrates a block to the block"),
+        ("holdout", holdout, "last_choosing_outcome", "the last outcome that chooses the model to the holdout"),
+    ):
+        gaps = [_time(block["test_start"]) - _time(block[name]) for block in used_on if block[name] is not None]
+        if not gaps:
+            continue
+        gap = min(gaps)
         found.append(
             {
-                "check": "least time from the last outcome that trains a block to the block",
+                "check": f"least time from {check}",
                 "part": PARTS[part],
                 "expected": f"at least the embargo of {_days(embargo)}",
                 "found": _days(gap),

@@ -170,6 +170,8 @@ def _evaluation(card: dict[str, Any]) -> list[str]:
         "log_loss": "log loss",
         "ece": "calibration error",
     }
+    if not any(part["class_counts"]["loss"] for part in parts):
+        del titles["auc_win_vs_loss"]
     rows += [[title, *(shown(part[name]) for part in parts)] for name, title in titles.items()]
     return [
         "With 95 % intervals from a bootstrap over months (weeks for intraday bars). The walk-forward figures are "

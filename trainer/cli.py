@@ -96,11 +96,13 @@ class _VerbGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise _StoppedError("Interrupted; run it again, it goes on where it stopped.", 130) from None
+            raise _StoppedError(
+                "Interrupted; run it again: what was finished stays, the rest starts over.", 130
+            ) from None
         except BrokenPipeError:
             raise _StoppedError(
-                "Nobody reads the output any more, so the command has stopped; run it again, it goes on where it "
-                "stopped.",
+                "Nobody reads the output any more, so the command has stopped; run it again: what was finished stays, "
+                "the rest starts over.",
                 141,
             ) from None
 

@@ -62,6 +62,21 @@ def has_password(url: str) -> bool:
     return bool(conninfo_to_dict(libpq_url(url)).get("password"))
 
 
+_OPTIONS = {
+    name: f"--{name.removeprefix('p_').replace('_', '-')}"
+    for name in (
+        "p_force", "p_include_backfill", "p_dry_run", "p_reason", "p_label", "p_barrier_atr", "p_horizon", "p_since",
+        "p_until", "p_limit",
+    )
+}  # fmt: skip
+"""Parameters of the database's functions, and the options of the command line that give them."""
+
+
+def with_options(said: str) -> str:
+    """Return what the server said with the options of the command line for the parameters of its functions."""
+    return re.sub(r"\b(p_[a-z_]+)( => true)?(?!\w)", lambda found: _OPTIONS.get(found[1], found[0]), said)
+
+
 def sentence_of(error: BaseException | None, *, capital: bool = True) -> str:
     """Return what the server said, as a sentence; for a right that is missing, with what to do about it."""
     diagnostics = getattr(error, "diag", None)
@@ -76,8 +91,8 @@ def sentence_of(error: BaseException | None, *, capital: bool = True) -> str:
             )
         if said.startswith("must be "):
             return f"This role is not allowed to do that ({said}): run the command as the role that owns the tables."
-    said = f"{said[:1].upper() if capital else said[:1]}{said[1:].rstrip('.')}."
-    return f"{said} {hint}" if hint else said
+    said = f"{said[:1].upper() if capital and not said.startswith('p_') else said[:1]}{said[1:].rstrip('.')}."
+    return with_options(f"{said} {hint}" if hint else said)
 
 
 def libpq_url(url: str, source: str = "The database URL") -> str:

@@ -49,6 +49,8 @@ class Dataset:
     """Labelled events without a usable bar, or with a rule confidence outside [0, 1]."""
     definition: str | None = None
     """What the label means, in the words of ``ml_label_definitions``; None for a label made elsewhere."""
+    kind: str | None = None
+    """The kind of its definition, as in ``trainer.evaluation.names.KINDS``; None for a label made elsewhere."""
 
     def __len__(self) -> int:
         return len(self.events)
@@ -97,6 +99,7 @@ class Dataset:
         return {
             "label": self.label,
             "label_definition": self.definition,
+            "label_kind": self.kind,
             "sha256": self.sha256(),
             "events": len(self),
             "left_out": self.left_out,
@@ -181,7 +184,7 @@ def load_dataset(
         names,
         pd.Timedelta(seconds=longest),
         int((~usable).sum()),
-        definition[0] if definition else None,
+        *(definition or (None, None)),
     )
 
 

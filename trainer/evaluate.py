@@ -61,6 +61,7 @@ def evaluate_folder(folder: Path) -> dict[str, Any]:
         confidence_threshold=configuration["confidence_threshold"],
         span=description["span"],
         label=description["dataset"]["label"],
+        label_kind=description["dataset"].get("label_kind"),
         checks=spacing_checks(description),
         uses=record_look(folder.parent, description),
     )

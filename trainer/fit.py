@@ -41,7 +41,7 @@ from trainer.evaluate import evaluate_folder, shown
 from trainer.metrics import clustered_mean, log_losses, span_codes
 from trainer.model_card import write_card
 from trainer.progress import Progress, no_progress, output, progress_bar
-from trainer.provenance import Provenance, find_provenance
+from trainer.provenance import Provenance, find_placeholder, find_provenance
 from trainer.search import (
     CHAMPION_RULE,
     SEARCH_RULE,
@@ -561,8 +561,14 @@ def train(
     the database shows about the source of the data.
 
     Raises:
-        UserError: there are too few events.
+        UserError: there are too few events, or the label's name or definition is a placeholder, which no card takes.
     """
+    for text in (dataset.label, dataset.definition):
+        if text is not None and find_placeholder(text) is not None:
+            raise UserError(
+                f'The label {dataset.label} is a placeholder or defined by one ("{text}"), and a model card with that '
+                "is refused: label the events by a definition in ml_label_definitions that says what it means."
+            )
     config = configuration(connection, provenance or find_provenance(connection, dataset))
     result = fit(dataset, config, search_seconds=search_seconds, progress=progress)
     folder = save(result, models_folder() if models is None else models)

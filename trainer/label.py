@@ -13,7 +13,7 @@ import typer
 from psycopg.errors import InvalidParameterValue, InvalidSchemaName, UndefinedFunction, UndefinedTable
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import MIGRATE, connect, resolve_url
+from trainer.database import MIGRATE, connect, resolve_url, with_options
 from trainer.errors import UserError
 from trainer.progress import Progress, progress_bar
 from trainer.selection import Since, Until, as_utc
@@ -91,7 +91,7 @@ def label_outcomes(
             if progress is not None:
                 progress(f"label {label}", min(counts["examined"], total) if events else total, total)
     except InvalidParameterValue as error:
-        raise UserError(f"{error.diag.message_primary}.") from error
+        raise UserError(with_options(f"{error.diag.message_primary}.")) from error
     except (UndefinedTable, UndefinedFunction, InvalidSchemaName):
         raise UserError(f"The database has no function ml.label_outcomes: {MIGRATE}.") from None
     names = [name for name in LabelReport.__dataclass_fields__ if name != "label"]

@@ -22,16 +22,16 @@ from trainer.card_markdown import render_card
 from trainer.dataset import CLASSES, OUTCOMES
 from trainer.errors import UserError
 from trainer.evaluate import describe_calibrator, not_shown
-from trainer.provenance import SYNTHETIC_WARNING
+from trainer.evaluation.names import ranks_by, win_against
+from trainer.provenance import SYNTHETIC_WARNING, find_placeholder
 from trainer.search import describe_choice
 from trainer.sql import package_text
 
 NOT_EXPLAINED = "Its scores come without an explanation: ml_predictions.contributions stays NULL."
 NO_AUTHOR = "Nobody was named when it was fitted."
 INTENDED_USE = (
-    "Ranking chart-pattern events of the kinds, timeframes and markets it was trained on by the chance of a "
-    "large enough favourable move in time, blended with the rule's confidence, as one input among others of "
-    "a person's decision."
+    "Ranking chart-pattern events of the kinds, timeframes and markets it was trained on by {ranks_by}, blended with "
+    "the rule's confidence, as one input among others of a person's decision."
 )
 LIMITATIONS = (
     "Costs, slippage and position size are in none of its figures; none is a claim of profit.",
@@ -86,17 +86,14 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "intended_use": str,
     "limitations": list,
 }
-_PLACEHOLDER = re.compile(
-    r"\b(TODO|TBD|FIXME|XXX|placeholder|lorem ipsum|more information needed|fill (this )?in|your (name|e-?mail)|to be "
-    r"(added|completed|decided|defined|determined|done|filled|written)|example\.(com|org))\b|<[a-z_ ]+>",
-    re.IGNORECASE,
-)
+# What holds names of symbols, patterns and features, which are no card's texts, or is computed.
+_NAMES = ("description", "example", "get_started", "series", "feature_names", "missing_share", "golden_rows")
 
 
 def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
     """Make the card from what a fit says about itself (``dataset.json``) and its evaluation."""
     dataset, champion, protocol = (description[name] for name in ("dataset", "champion", "configuration"))
-    label, source = dataset["label"], description["provenance"]
+    label, kind, source = dataset["label"], dataset.get("label_kind"), description["provenance"]
     card: dict[str, Any] = {
         "version": description["version"],
         "description": _described(description),
@@ -109,7 +106,7 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "algorithm": champion["family"],
         "champion": champion["name"],
         "classes": list(CLASSES),
-        "target": "probability of win against loss and timeout",
+        "target": f"probability of {win_against(label, kind, dataset['class_counts'])}",
         "label": {
             "name": label,
             "definition": dataset.get("label_definition") or f"As whoever wrote the label_source {label} defined it.",
@@ -144,7 +141,7 @@ def build_card(description: dict[str, Any], evaluation: dict[str, Any]) -> dict[
         "metrics": {part: _metrics(evaluation[part]) for part in ("walk_forward", "holdout")},
         "conclusions": evaluation["conclusions"],
         "golden_rows": description["golden_rows"],
-        "intended_use": INTENDED_USE,
+        "intended_use": INTENDED_USE.format(ranks_by=ranks_by(label, kind)),
         "limitations": [
             *source["warnings"],
             *LIMITATIONS,
@@ -237,7 +234,8 @@ def validate_card(card: dict[str, Any], *, compiled: bool = False) -> None:
         or card[name] in ("", [], {})
     ]
     if not problems:
-        problems = [*_contradictions(card), *_placeholders(card, "card")]
+        texts = {name: value for name, value in card.items() if name not in _NAMES}
+        problems = [*_contradictions(card), *_placeholders(texts, "card")]
     if compiled and not re.fullmatch(r"[0-9a-f]{64}", str(card.get("artefact_sha256"))):
         problems.append("artefact_sha256 is missing: compile the model")
     if problems:
@@ -293,7 +291,7 @@ def _placeholders(value: Any, path: str) -> list[str]:
         return [problem for name, inner in value.items() for problem in _placeholders(inner, f"{path}.{name}")]
     if isinstance(value, list):
         return [problem for place, inner in enumerate(value) for problem in _placeholders(inner, f"{path}[{place}]")]
-    if isinstance(value, str) and (_PLACEHOLDER.search(value) or not value.strip()):
+    if isinstance(value, str) and find_placeholder(value) is not None:
         return [f"{path} is a placeholder"]
     return []
 

@@ -59,8 +59,15 @@ def promote(
 
 
 def check_gates(connection: psycopg.Connection[Any], version: str) -> list[dict[str, Any]]:
-    """Check the gates of a version without promoting it; what they say is kept in ``ml_gate_results``."""
-    cursor = connection.execute(statement("check_promotion"), (version,))
+    """Check the gates of a version without promoting it; what they say is kept in ``ml_gate_results``.
+
+    Raises:
+        UserError: the database refuses to check it, for example because it is not registered.
+    """
+    try:
+        cursor = connection.execute(statement("check_promotion"), (version,))
+    except psycopg.Error as error:
+        raise UserError(sentence_of(error)) from error
     return [dict(row[0]) for row in cursor]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ import psycopg
 
 from trainer.bars import read_bars
 from trainer.dataset import Dataset
+from trainer.errors import UserError
 from trainer.resources import sample_bars
 from trainer.sql import statement
 
@@ -33,6 +36,38 @@ DEFAULT_CONTACT = (
     "Whoever runs the database in which this model is registered: ml_deployments says who deployed and promoted it."
 )
 DEFAULT_LICENSE = "The code is MIT-licensed; the model may be used as the licence of the bars it was fitted on allows."
+
+_PLACEHOLDER = re.compile(
+    r"\b(TODO|TBD|FIXME|XXX|placeholder|lorem ipsum|more information needed|fill (this )?in|your (name|e-?mail)|to be "
+    r"(added|completed|decided|defined|determined|done|filled|written)|example\.(com|org))\b|^\s*(<[^<>]*>)?\s*$",
+    re.IGNORECASE,
+)
+
+
+def find_placeholder(text: str) -> str | None:
+    """Return what stands in a text for one that nobody has written yet, "" for an empty text; None for a real one."""
+    found = _PLACEHOLDER.search(text)
+    return found[0].strip() if found else None
+
+
+def refuse_placeholders(declared: Mapping[str, str | None]) -> None:
+    """Refuse what a card would be refused for, before long work; None is what was not declared.
+
+    ``declared`` has the names of the arguments of ``find_provenance``.
+
+    Raises:
+        UserError: a text is empty or holds a placeholder.
+    """
+    for name, text in declared.items():
+        placeholder = None if text is None else find_placeholder(text)
+        if placeholder is not None:
+            option = f"--{name.replace('_', '-')}"
+            is_what = f"has the placeholder {placeholder}" if placeholder else "is empty"
+            variable = f" (and PATTERN_CONFIDENCE_{name.upper()})" if name in ("author", "contact") else ""
+            raise UserError(
+                f"{option} {is_what}, and a model card with that is refused: write what is true, or leave {option}"
+                f"{variable} out."
+            )
 
 
 @dataclass(frozen=True)
@@ -69,7 +104,11 @@ def find_provenance(
 
     An event is marked by ``{"synthetic": true}`` in its metadata; one of them makes the data synthetic, whatever was
     declared.
+
+    Raises:
+        UserError: a declared text is empty or holds a placeholder.
     """
+    refuse_placeholders({"data_source": data_source, "author": author, "contact": contact, "license": license})
     with connection.transaction():
         row = connection.execute(statement("synthetic_events"), (list(dataset.events["id"]),)).fetchone()
         marked = row is not None and bool(row[0])

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url, sentence_of
+from trainer.database import connect, resolve_url, sentence_of, with_options
 from trainer.deploy import require_schema
 from trainer.errors import UserError
 from trainer.progress import output
@@ -77,7 +77,7 @@ def print_result(result: dict[str, Any], console: Console) -> None:
                 f"{name}: {segment['method']} of its own, ECE {errors[0]['value']:.3f} -> {errors[1]['value']:.3f}",
                 highlight=False,
             )
-    console.print(result["sentence"], highlight=False)
+    console.print(with_options(result["sentence"]), highlight=False)
     if result["next"]:
         console.print(f"next: {result['next']}", highlight=False, soft_wrap=True, markup=False)
 

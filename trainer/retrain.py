@@ -42,13 +42,14 @@ from trainer.fit import (
 from trainer.metrics import span_codes
 from trainer.progress import Progress, no_progress, progress_bar
 from trainer.promote import GatesNotPassedError, champion, promote
-from trainer.provenance import Provenance, find_provenance
+from trainer.provenance import Provenance, find_provenance, refuse_placeholders
 from trainer.selection import Symbols, Timeframes
 from trainer.sql import statement
 from trainer.verify import verify
 
 When = Literal["due", "always"]
 NOTHING_TO_DO, REFUSED = 3, 4
+DEFAULT_LABEL = "TB2"
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Model:
-    """A registered model; figures are None where its card has none."""
+    """A registered model; figures and label are None where its card has none.
+
+    ``data_end`` is the end of its holdout, ``training_end`` that of the events it was fitted on.
+    """
 
     version: str
     data_end: datetime
     dataset_sha256: str | None
     auc: float | None
     brier_skill: float | None
+    label: str | None = None
+    training_end: datetime | None = None
 
 
 def find_model(connection: psycopg.Connection[Any], alias: str) -> Model | None:
@@ -214,7 +220,7 @@ def retrain(
     connection: psycopg.Connection[Any],
     *,
     when: When = "due",
-    label: str = "TB2",
+    label: str | None = None,
     symbols: Sequence[str] | None = None,
     timeframes: Sequence[str] | None = None,
     policy: Policy | None = None,
@@ -226,13 +232,17 @@ def retrain(
 ) -> Outcome:
     """Retrain if it is due, and make the new model the challenger, or with ``promote_it`` the champion.
 
-    The connection is in autocommit mode. ``declared`` are the arguments of ``find_provenance``.
+    The connection is in autocommit mode. ``label`` is by default the champion's own, else TB2. ``declared`` are the
+    arguments of ``find_provenance``.
 
     Raises:
-        UserError: the database is not migrated, there is too little data, or a stage fails.
+        UserError: the database is not migrated, there is too little data, a declared text is a placeholder, or a stage
+            fails.
     """
+    refuse_placeholders({name: text for name, text in (declared or {}).items() if name != "synthetic"})
     require_schema(connection)
     live = find_model(connection, "champion")
+    label = label or (live.label if live else None) or DEFAULT_LABEL
     checks = assess(connection, live, label=label, symbols=symbols, timeframes=timeframes, policy=policy)
     reasons = [check.detail for check in checks if check.is_due]
     outcome = Outcome("nothing due", "No retraining is due.", checks, live.version if live else None)
@@ -243,8 +253,8 @@ def retrain(
         since = _labels_since(connection, rival, label, symbols, timeframes)
         if not _age(since, rival, policy or Policy()).is_due:
             outcome.said = (
-                f"{rival.version}, fitted on data up to {rival.data_end:%Y-%m-%d}, is on trial as the challenger, and "
-                "there is too little new data for another one."
+                f"{rival.version}, {_fitted_on(rival)}, is on trial as the challenger, and there is too little new "
+                "data for another one."
             )
             return outcome
     why = "retraining: " + ("; ".join(reasons) or "asked for")
@@ -268,6 +278,13 @@ def retrain(
     outcome.version = version
     _give_role(connection, outcome, version, is_new, promote_it, why)
     return outcome
+
+
+def _fitted_on(model: Model) -> str:
+    said = f"fitted on data up to {model.training_end or model.data_end:%Y-%m-%d}"
+    if model.training_end is None or model.data_end <= model.training_end:
+        return said
+    return f"{said} (the newest part, up to {model.data_end:%Y-%m-%d}, was held out to judge it)"
 
 
 def _known_version(
@@ -297,7 +314,11 @@ def _give_role(
         else:
             outcome.action, outcome.said = "promoted", f"{made}; it is the champion now, before it: {live or 'none'}."
     elif not is_new:
-        outcome.action, outcome.said = "already there", f"{made}, {_role(connection, version)}; nothing was changed."
+        role = _role(connection, version)
+        outcome.action = "already there"
+        outcome.said = f"{made}, {f'as {role}' if role else 'without a role'}; nothing was changed."
+        if role is None:
+            outcome.said += f" Make it the champion with `trainer promote {version}`, or wait for new data."
     elif reason := _why_no_challenger(connection, live):
         outcome.action, outcome.said = "deployed", f"{made}; {reason}."
     else:
@@ -309,9 +330,9 @@ def _give_role(
         outcome.action, outcome.said = "challenger", f"{made}; it is the challenger of {live} now."
 
 
-def _role(connection: psycopg.Connection[Any], version: str) -> str:
+def _role(connection: psycopg.Connection[Any], version: str) -> str | None:
     row = connection.execute("SELECT min(alias) FROM public.ml_aliases WHERE version = %s", (version,)).fetchone()
-    return f"as {row[0]}" if row and row[0] else "without a role"
+    return row[0] if row else None
 
 
 def _why_no_challenger(connection: psycopg.Connection[Any], live: str | None) -> str | None:
@@ -348,7 +369,14 @@ def command(
         bool, typer.Option("--promote", help="Make it the champion, through the gates; default: the challenger.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whether it is due.")] = False,
-    label: Annotated[str, typer.Option("--label", help="Train on events with this label.")] = "TB2",
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            help="Train on events with this label; default: the champion's own, else TB2.",
+            show_default=False,
+        ),
+    ] = None,
     symbols: Symbols = None,
     timeframes: Timeframes = None,
     search: SearchAll = False,

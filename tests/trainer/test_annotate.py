@@ -302,5 +302,8 @@ def test_an_interrupt_while_a_pipe_is_read_loses_nothing(
             time.sleep(0.05)
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=30)
-    assert (child.returncode, said) == (130, b"Interrupted; run it again, it goes on where it stopped.\n")
+    assert (child.returncode, said) == (
+        130,
+        b"Interrupted; run it again: what was finished stays, the rest starts over.\n",
+    )
     assert judged(db) == {events[0]: "timeout"}

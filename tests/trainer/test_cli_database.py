@@ -227,7 +227,7 @@ def test_ctrl_c_is_130_without_a_traceback(home: Path) -> None:
         cwd=Path(cli.__file__).parents[1],
     )
     assert done.returncode == 128 + signal.SIGINT
-    assert done.stderr == "Interrupted; run it again, it goes on where it stopped.\n"
+    assert done.stderr == "Interrupted; run it again: what was finished stays, the rest starts over.\n"
 
 
 def test_a_closed_pipe_is_said() -> None:

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Literal
 from sqlalchemy import create_engine, text
 
-from trainer.database import APPLICATION, connect, libpq_url, resolve_url, sqlalchemy_url
+from trainer.database import APPLICATION, connect, libpq_url, resolve_url, sqlalchemy_url, with_options
 from trainer.errors import UserError
 from trainer.server import ThrowawayServer
 
@@ -244,3 +244,20 @@ def test_password_is_cut_out_of_what_a_server_says() -> None:
     said = 'connection failed: FATAL:  strange: hunter2 is wrong for "u"'
     assert "hunter2" not in _explain(said, {"host": "h", "password": "hunter2"})
     assert "***" in _explain(said, {"host": "h", "password": "hunter2"})
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("pass p_force => true with a reason.", "pass --force with a reason."),
+        ("(backfilled ones take p_include_backfill => true)", "(backfilled ones take --include-backfill)"),
+        (
+            "take one of TB2, or give p_barrier_atr and p_horizon",
+            "take one of TB2, or give --barrier-atr and --horizon",
+        ),
+        # What is no option, and names that only begin alike, stay as they are.
+        ("p_at is NULL; my_p_force, p_forced, p_force_all", "p_at is NULL; my_p_force, p_forced, p_force_all"),
+    ],
+)
+def test_parameters_are_said_as_options(said: str, heard: str) -> None:
+    assert with_options(said) == heard

@@ -176,7 +176,7 @@ def test_label_stage_reports_and_is_resumable(db: psycopg.Connection[Any], tmp_p
     again = label_outcomes(db)
     assert (again.examined, again.labelled) == (report.pending, 0)
     assert label_outcomes(db, relabel=True).labelled == 0
-    with pytest.raises(UserError, match="p_horizon is 0"):
+    with pytest.raises(UserError, match="--horizon is 0"):
         label_outcomes(db, horizon=0)
 
 

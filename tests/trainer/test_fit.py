@@ -386,3 +386,10 @@ def test_shipped_bars_from_file_to_card(db: psycopg.Connection[Any], tmp_path: P
     )
     table = fit(leaking, FitConfig(candidates=(CANDIDATES[2],))).predictions
     assert roc_auc_score(table["outcome_label"] == "win", table["raw"]) > 0.85
+
+
+def test_a_label_that_no_card_takes_is_refused_before_the_fit(db: psycopg.Connection[Any], tmp_path: Path) -> None:
+    dataset = dataclasses.replace(make_dataset(900), label="mine", definition="TODO: say what it means")
+    with pytest.raises(UserError, match=r"The label mine is a placeholder or defined by one \("):
+        train(db, dataset, models=tmp_path)
+    assert not list(tmp_path.iterdir())

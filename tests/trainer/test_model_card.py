@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,57 @@ def test_a_search_and_a_vote_are_in_the_card_to_read(card: dict[str, Any]) -> No
     assert "| dropped after 2 blocks | " in text
     assert "| 12.3 |" in text
     assert f"| member | {CANDIDATES[1].name} |" in text
+
+
+@pytest.mark.parametrize(
+    ("label", "kind", "target", "ranks_by"),
+    [
+        ("TB2", "barriers", "loss and timeout", "of a large-enough favourable move in time"),
+        ("D1", "barriers", "loss and timeout", "that the nearer target comes before the nearer stop"),
+        ("TB3", "barriers", "loss and timeout", "that the target comes before the stop, in time"),
+        ("HIT", "target", "timeout", "that the target is touched in time (volatility, not direction)"),
+        ("RX", "range", "timeout", "of a wide range (volatility, not direction)"),
+        ("RX5", "range", "timeout", "of a wide range (volatility, not direction)"),
+        ("RX", None, "timeout", "of a wide range (volatility, not direction)"),
+        ("analyst", "analyst", "loss and timeout", "that a person judges the outcome a win"),
+        ("mine", None, "loss and timeout", "of the outcome win by the label mine"),
+    ],
+)
+def test_target_and_use_follow_the_label(
+    folder: Path, label: str, kind: str | None, target: str, ranks_by: str
+) -> None:
+    evaluation, description = (json.loads((folder / f"{name}.json").read_text()) for name in ("evaluation", "dataset"))
+    description["dataset"] |= {"label": label, "label_kind": kind}
+    card = build_card(description, evaluation)
+    assert card["target"] == f"probability of win against {target}"
+    assert f"trained on by the chance {ranks_by}, blended with" in card["intended_use"]
+
+
+def test_a_label_without_losses_is_said_nothing_of_barriers(tmp_path: Path) -> None:
+    dataset = make_dataset(3000)
+    dataset.events["outcome_label"] = dataset.events["outcome_label"].replace("loss", "timeout")
+    made = fit(replace(dataset, label="RX", kind="range"), FitConfig(candidates=CANDIDATES[2:3]))
+    folder = save(made, tmp_path)
+    evaluation = evaluate_folder(folder)
+    assert (evaluation["label_kind"], evaluation["target"]) == ("range", "win against timeout")
+    write_card(folder)
+    text = (folder / "model_card.md").read_text()
+    for said in (text, json.dumps(evaluation, ensure_ascii=False)):
+        for words in ("barrier comes first", "wins against losses", "without the timeouts", "favourable move"):
+            assert words not in said
+    assert "AUC, win against loss" not in text
+    assert "a wide range" in evaluation["headline"]["sentence"]
+
+
+def test_names_from_the_data_are_no_placeholders(folder: Path, card: dict[str, Any]) -> None:
+    evaluation, description = (json.loads((folder / f"{name}.json").read_text()) for name in ("evaluation", "dataset"))
+    description["example"] |= {"pattern_type": "<hammer>", "symbol": "TBD"}
+    description["dataset"]["series"][0]["symbol"] = "XXX"
+    named = build_card(description, evaluation)
+    save_card(ModelFolder(folder), named)
+    assert "'<hammer>'" in named["get_started"][1]["code"]
+    validate_card(named)
+    validate_card({**card, "contact": "Desk <desk@firm.test>, for p < 0.05 > nothing"})
 
 
 def test_a_compiled_card_names_its_artefact(card: dict[str, Any]) -> None:

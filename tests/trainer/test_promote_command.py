@@ -1,6 +1,7 @@
 """`trainer promote` and `trainer rollback`: what they print, refuse and leave in the database."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -85,3 +86,21 @@ def test_a_rollback_to_a_version_without_functions_warns(run: Any, db: psycopg.C
     code, out, said = run("rollback", "a", "--reason", "a drill")
     assert (code, champion(db)) == (0, "a")
     assert said == "warning: the compiled functions of a are missing: deploy it again, or roll back further\n"
+
+
+def test_a_version_that_is_not_registered_is_a_sentence(
+    run: Any, db: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATTERN_CONFIDENCE_HOME", str(tmp_path))
+    (tmp_path / "models" / "local-1").mkdir(parents=True)
+    for check in ((), ("--check",)):
+        code, out, said = run("promote", "local-1", *check)
+        assert (code, out) == (1, "")
+        assert said.startswith("trainer: Model version local-1 is not registered: deploy it first")
+
+
+def test_options_are_named_not_parameters(run: Any, db: psycopg.Connection[Any]) -> None:
+    install_model(db, "a", card=POOR)
+    _, _, said = run("promote", "a")
+    assert "pass --force with a reason" in said
+    assert "p_force" not in said

@@ -1,13 +1,15 @@
 """Where the data come from: declared, recognised, or said to be unknown."""
 
 import pandas as pd
+import pytest
 from support import add_bars, insert_event
 
 from trainer.bars import load_bars
 from trainer.dataset import load_dataset
+from trainer.errors import UserError
 from trainer.harvest import harvest
 from trainer.label import label_outcomes
-from trainer.provenance import NOT_DECLARED, SHIPPED_BARS, find_provenance
+from trainer.provenance import NOT_DECLARED, SHIPPED_BARS, find_provenance, refuse_placeholders
 from trainer.resources import sample_bars
 
 
@@ -58,3 +60,18 @@ def test_synthetic_data_are_said_to_be(db):
     db.execute("UPDATE pattern_events SET metadata = '{\"synthetic\": true}' WHERE id = %s", (dataset.events["id"][3],))
     assert find_provenance(db, dataset, data_source="A feed.").synthetic
     assert not find_provenance(db, dataset.take([0, 1]), data_source="A feed.").synthetic
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("data_source", "TODO vendor", "--data-source has the placeholder TODO, and .* or leave --data-source out"),
+        ("author", "  ", r"--author is empty, .* leave --author \(and PATTERN_CONFIDENCE_AUTHOR\) out"),
+        ("contact", "", "--contact is empty"),
+        ("license", "<licence>", "--license has the placeholder <licence>"),
+    ],
+)
+def test_a_placeholder_is_refused_with_what_to_do(name, text, said):
+    with pytest.raises(UserError, match=said):
+        refuse_placeholders({name: text})
+    refuse_placeholders({name: "Desk <desk@firm.test>, todos done", "author": None})

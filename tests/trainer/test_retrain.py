@@ -12,6 +12,7 @@ from trainer import retrain as retraining
 from trainer.candidates import CANDIDATES
 from trainer.cli import main
 from trainer.dataset import load_dataset
+from trainer.errors import UserError
 from trainer.fit import FitConfig
 from trainer.harvest import harvest
 from trainer.label import label_outcomes
@@ -210,7 +211,15 @@ def test_a_new_model_becomes_the_challenger_once(labelled):
     # A scheduler that asks every day does not end the trial of the challenger.
     daily = retrain(db, declared={"synthetic": True})
     assert (daily.action, daily.exit_code) == ("nothing due", 3)
-    assert f"{first.version}, fitted on data up to " in daily.said
+    window = "SELECT {} FROM ml_models WHERE version = %s"
+    fitted, held_out = (
+        value(db, window.format(f"card #>> '{{{part},data_window,end}}'"), first.version)[:10]
+        for part in ("training", "holdout")
+    )
+    assert fitted < held_out
+    assert (
+        f"{first.version}, fitted on data up to {fitted} (the newest part, up to {held_out}, was held out" in daily.said
+    )
     assert "is on trial as the challenger" in daily.said
     again = retrain(db, when="always", declared={"author": "Somebody else"})
     assert (again.action, again.exit_code, again.version) == ("already there", 3, first.version)
@@ -219,6 +228,7 @@ def test_a_new_model_becomes_the_challenger_once(labelled):
     withdrawn = retrain(db, declared={"synthetic": True})
     assert (withdrawn.action, withdrawn.version) == ("already there", first.version)
     assert "without a role; nothing was changed" in withdrawn.said
+    assert f"with `trainer promote {first.version}`, or wait for new data" in withdrawn.said
     deployments += 1
     assert value(db, "SELECT count(*) FROM ml_deployments") == deployments
 
@@ -235,6 +245,26 @@ def test_a_new_model_becomes_the_challenger_once(labelled):
     assert (last.action, last.exit_code) == ("already there", 3)
     assert "exactly this data" in last.said
     assert retrain(db).action == "nothing due"
+
+
+def test_the_label_is_the_champion_s_own(labelled):
+    db = labelled
+    go_live(db, card=live_card() | {"label": {"name": "RX"}})
+    assert find_model(db, "champion").label == "RX"
+    with pytest.raises(UserError, match="no events with the label RX"):
+        retrain(db, when="always")
+    assert retrain(db, when="always", label="TB2").action == "challenger"
+    label_outcomes(db, label="RX")
+    outcome = retrain(db, when="always")
+    assert value(db, "SELECT card #>> '{label,name}' FROM ml_models WHERE version = %s", outcome.version) == "RX"
+    assert "volatility, not direction" in value(
+        db, "SELECT card ->> 'intended_use' FROM ml_models WHERE version = %s", outcome.version
+    )
+
+
+def test_declared_texts_are_checked_before_anything_is_done(db):
+    with pytest.raises(UserError, match="--contact has the placeholder TBD"):
+        retrain(db, declared={"contact": "TBD", "synthetic": True, "author": None})
 
 
 def test_a_running_canary_is_left_alone(labelled):

@@ -56,6 +56,12 @@ def test_from_bars_to_evaluation(run: Any, tmp_path: Path) -> None:
     assert "events labelled TB2" in said
     assert json.loads(run("label", "--relabel", "--json")[1])["labelled"] == 0
 
+    for option, text in (("--data-source", "TODO vendor"), ("--author", "  ")):
+        code, said, errors = run("fit", option, text)
+        assert (code, said, errors.count("\n")) == (1, "", 1)
+        assert f"or leave {option}" in errors
+    assert not (tmp_path / "home" / "models").exists()
+
     code, said, errors = run("fit")
     assert (code, errors) == (0, "")
     assert "next: trainer evaluate" in said
@@ -74,7 +80,7 @@ def test_from_bars_to_evaluation(run: Any, tmp_path: Path) -> None:
 def test_wrong_parameters_are_a_sentence(run: Any) -> None:
     code, _, said = run("label", "--barrier-atr", "0")
     assert code == 1
-    assert said.startswith("trainer: p_barrier_atr is 0")
+    assert said.startswith("trainer: --barrier-atr is 0")
     assert run("label", "--label", "TB2", "--horizon", "5")[0] == 1
     assert "run `trainer harvest` and `trainer label` first" in run("fit")[2]
     assert run("evaluate")[2].endswith("run `trainer fit` first.\n")

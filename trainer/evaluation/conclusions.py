@@ -24,7 +24,8 @@ def conclusions(parts: Mapping[str, dict[str, Any]], checks: Sequence[Mapping[st
         where = _WHERE[part]
         sentences += _ranking(where, figures)
         if _verdict(figures["auc"]["calibrated"]) != TOO_FEW:
-            sentences += _directions(where, figures)
+            within, sign, decided = _directions(where, figures)
+            sentences += [within, sign, *decided]
             sentences += _against_baselines(where, figures)
             sentences += _probabilities(where, figures)
             sentences += _equal_confirmations(where, figures)
@@ -53,7 +54,9 @@ def _found(found: Any) -> str:
     return shown(found) if isinstance(found, Mapping) else str(found)
 
 
-def headline(holdout: dict[str, Any], label: str, checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def headline(
+    holdout: dict[str, Any], label: str, checks: Sequence[Mapping[str, Any]], kind: str | None = None
+) -> dict[str, str]:
     """Return the first thing to say: ``verdict``, a few words, ``sentence``, which bears them out, and a ``but``."""
     area = holdout["auc"]["calibrated"]
     if failed := failed_checks(checks):
@@ -61,19 +64,19 @@ def headline(holdout: dict[str, Any], label: str, checks: Sequence[Mapping[str, 
     if _verdict(area) == TOO_FEW:
         return {"verdict": "Too few events to judge", "sentence": _too_few("On the holdout", holdout), "but": ""}
     unseen = f"On {holdout['events']:,} events that it had not seen"
+    by = ranks_by(label, kind)
     if _verdict(area) == ABOVE:
         strength = "weak signal" if area["value"] < WEAK_AUC else "signal"
         return {
             "verdict": f"A {strength} is shown",
-            "sentence": f"{unseen}, the model ranks events by {ranks_by(label)} better than chance: AUC {shown(area)}, "
+            "sentence": f"{unseen}, the model ranks events by {by} better than chance: AUC {shown(area)}, "
             "where 0.5 is a coin toss and 1 is certainty.",
             "but": _but(holdout),
         }
     worse = "worse than chance" if _verdict(area) == BELOW else "not shown to be better than chance"
     return {
         "verdict": "No signal is shown",
-        "sentence": f"{unseen}, the model's ranking by {ranks_by(label)} is {worse}: AUC {shown(area)}, where 0.5 is a "
-        "coin toss.",
+        "sentence": f"{unseen}, the model's ranking by {by} is {worse}: AUC {shown(area)}, where 0.5 is a coin toss.",
         "but": "",
     }
 
@@ -84,7 +87,7 @@ def _but(holdout: dict[str, Any]) -> str:
     said = [f"It is not shown to rank better than {_and(beaten_not, 'or')}."] if beaten_not else []
     if holdout["spans"] < FEW_SPANS:
         said.append(f"With {holdout['spans']} {holdout['span']}s to draw from, the intervals are rough.")
-    if _verdict(holdout["auc_win_vs_loss"]) != ABOVE:
+    if _has_losses(holdout) and _verdict(holdout["auc_win_vs_loss"]) != ABOVE:
         said.append("It is not shown to tell which barrier comes first.")
     cut = holdout["true_positives"][-1]
     rule, volatility = cut["model_to_rule"], cut["model_to_volatility"]
@@ -140,11 +143,12 @@ def claims(parts: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
         "wins per win of the rule",
         lambda part: _at_least_the_goal(part["true_positives"][-1]["model_to_rule"]),
     )
-    claim(
-        "It tells which barrier comes first, timeouts left out",
-        "AUC win against loss",
-        lambda part: with_verdict(part["auc_win_vs_loss"]),
-    )
+    if any(_has_losses(part) for part in parts.values()):
+        claim(
+            "It tells which barrier comes first, timeouts left out",
+            "AUC win against loss",
+            lambda part: with_verdict(part["auc_win_vs_loss"]),
+        )
     return found
 
 
@@ -166,7 +170,7 @@ def summary(holdout: dict[str, Any]) -> list[str]:
     return [
         _ranking_verdict(where, holdout),
         within,
-        decided,
+        *decided,
         f"{where}, its AUC is {_against(gain)} that of volatility alone ({shown_gain(gain)}), and its probabilities "
         f"are {_goodness(_skill_verdict(holdout, '_own_base_rate'))} always saying the period's own base rate (Brier "
         f"skill {shown(skill)}).",
@@ -186,7 +190,7 @@ def not_shown(holdout: dict[str, Any]) -> list[str]:
     if any(_verdict(found["auc"]) != ABOVE for found in holdout["by_direction"].values()):
         sentences.append(within)
     if _verdict(holdout["auc_win_vs_loss"]) != ABOVE:
-        sentences.append(decided)
+        sentences += decided
     for score, name in BASELINES.items():
         gain = holdout["auc_above"][score]
         if _verdict(gain) != ABOVE:
@@ -254,8 +258,16 @@ def _within_markets(where: str, figures: dict[str, Any]) -> list[str]:
     ]
 
 
-def _directions(where: str, figures: dict[str, Any]) -> tuple[str, str, str]:
-    """Say how it ranks within each direction, what the direction alone tells, and whether it tells wins from losses."""
+def _has_losses(figures: Mapping[str, Any]) -> bool:
+    """Say whether there are losses: labels without a stop, such as HIT and RX, have none."""
+    return bool(figures["class_counts"]["loss"])
+
+
+def _directions(where: str, figures: dict[str, Any]) -> tuple[str, str, list[str]]:
+    """Say how it ranks within each direction, what the direction alone tells, and whether it tells wins from losses.
+
+    The last is nothing where there are no losses.
+    """
     within = []
     for name, found in figures["by_direction"].items():
         verdict = _verdict(found["auc"])
@@ -281,7 +293,7 @@ def _directions(where: str, figures: dict[str, Any]) -> tuple[str, str, str]:
     return (
         f"{where}, its ranking {_and(within)}.",
         f"{where}, the direction alone, bullish above bearish, has an AUC of {shown(sign)}: {by_sign[_verdict(sign)]}.",
-        of_decided,
+        [of_decided] if _has_losses(figures) else [],
     )
 
 

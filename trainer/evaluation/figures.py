@@ -32,7 +32,7 @@ from trainer.evaluation.checks import goals, leak_checks
 from trainer.evaluation.conclusions import claims, conclusions, headline, notes, summary
 from trainer.evaluation.curves import ranking_curves, reliability
 from trainer.evaluation.holdout_record import HoldoutUses
-from trainer.evaluation.names import BASELINES, DIRECTIONS, SCORES
+from trainer.evaluation.names import BASELINES, DIRECTIONS, KINDS, SCORES, win_against
 from trainer.metrics import log_losses, span_codes
 
 SHARES = (0.3, 0.1)
@@ -51,6 +51,7 @@ def evaluate(
     confidence_threshold: float = 0.55,
     span: str = "month",
     label: str = "TB2",
+    label_kind: str | None = None,
     checks: Sequence[dict[str, Any]] = (),
     uses: HoldoutUses | None = None,
     resamples: int = RESAMPLES,
@@ -65,6 +66,7 @@ def evaluate(
         confidence_threshold: the threshold in use, for the rule's confidence as well.
         span: what the bootstrap draws as a whole, ``month`` or ``week``.
         label: the name of the label, on which it depends what is too good to be true.
+        label_kind: the kind of its definition, for a label that is not one of ours.
         checks: further checks for leaks, which need more than the predictions.
         uses: how often the holdout was looked at before; None if that is not known.
         resamples: how many samples of the months or weeks the intervals come from.
@@ -84,12 +86,13 @@ def evaluate(
         "interval": f"95 %, bootstrap over calendar {span}s, {resamples} resamples",
         "least": {"spans": LEAST_SPANS, "events_of_each_class": LEAST_OF_EACH_CLASS},
         "label": label,
-        "target": "win against loss and timeout",
+        "label_kind": label_kind or KINDS.get(label),
+        "target": win_against(label, label_kind, _counted(parts)),
         "thresholds": {"in_use": confidence_threshold, "recommended": threshold},
         "candidates": candidates,
         "calibrator": calibrator,
         **parts,
-        "headline": headline(parts["holdout"], label, checks),
+        "headline": headline(parts["holdout"], label, checks, label_kind),
         "claims": claims(parts),
         "goals": goals(parts["holdout"], label),
         "leak_checks": checks,
@@ -98,6 +101,10 @@ def evaluate(
         "notes": closing,
         "summary": summary(parts["holdout"]),
     }
+
+
+def _counted(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    return {name: sum(part["class_counts"][name] for part in parts.values()) for name in OUTCOMES}
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,7 +76,7 @@ def render(evaluation: Mapping[str, Any]) -> str:
         parts={part: evaluation[part] for part in ("holdout", "walk_forward")},
         part_names=PARTS,
         scores=SCORES,
-        ranks_by=ranks_by(evaluation.get("label", "TB2")),
+        ranks_by=ranks_by(evaluation.get("label", "TB2"), evaluation.get("label_kind")),
         no_claim=NO_CLAIM,
         candidate_columns={
             name: column

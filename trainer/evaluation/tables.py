@@ -50,7 +50,8 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None,
     for name in DIRECTIONS:
         if all("by_direction" in part for part in parts):
             row(f"AUC within {name}", *(shown(part["by_direction"][name]["auc"]) for part in parts))
-    figure_row("AUC win against loss", "auc_win_vs_loss")
+    if any(part["class_counts"]["loss"] for part in parts):
+        figure_row("AUC win against loss", "auc_win_vs_loss")
     figure_row("AUC direction alone", "auc_direction_sign")
     skills = {"brier_skill": "brier skill, training rate", "brier_skill_own_base_rate": "brier skill, own base rate"}
     if brief:

@@ -462,6 +462,12 @@ def test_folder_and_table(tmp_path: Path, figures: dict[str, Any]) -> None:
     print_evaluation(evaluation, Console(file=brief, width=500), brief=True)
     printed = brief.getvalue().splitlines()[-len(evaluation["summary"]) :]
     assert printed == evaluation["summary"]
+    described = json.loads((folder / "dataset.json").read_text())
+    unpurged = {name: value for name, value in described["holdout"].items() if name != "last_choosing_outcome"}
+    (folder / "dataset.json").write_text(json.dumps(described | {"holdout": unpurged}))
+    with pytest.raises(UserError, match="by an earlier version of the trainer: run `trainer fit` again"):
+        evaluate_folder(folder)
+    (folder / "dataset.json").write_text(json.dumps(described))
     table = pd.read_csv(folder / "predictions.csv.gz")
     table.drop(columns="planted").to_csv(folder / "predictions.csv.gz", index=False)
     with pytest.raises(UserError, match="by an earlier version of the trainer: run `trainer fit` again"):

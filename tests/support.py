@@ -132,7 +132,6 @@ def install_model(
                 "auc": {"calibrated": {"value": 0.58, "low": 0.545, "high": 0.61}},
                 "ece": {"value": 0.02, "low": 0.01, "high": 0.04},
             },
-            "holdout": {"auc": {"calibrated": {"value": 0.57, "low": 0.52, "high": 0.62}}},
         },
         "golden_rows": [
             {"features": dict.fromkeys(features, 1.0), "probabilities": [1 - golden, golden]},

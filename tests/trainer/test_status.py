@@ -45,7 +45,9 @@ def test_a_challenger_and_an_open_breaker_are_told(db, told):
     assert "challenger        next, in shadow" in text
     assert "1 live by ML, 0 live by the rule alone, 0 backfilled, 1 in shadow" in text
     db.execute("SELECT ml.set_challenger('next', 'test', 5)")
-    db.execute("INSERT INTO ml_deployments (action, reason) VALUES ('breaker_open', '4 of 20 calls failed')")
+    db.execute(
+        "INSERT INTO ml_deployments (action, version, reason) VALUES ('breaker_open', 'toy', '4 of 20 calls failed')"
+    )
     text = told()
     assert text.startswith("critical\n  the circuit breaker is open since")
     assert "(4 of 20 calls failed)" in text

@@ -76,6 +76,8 @@
 \ir scoring/blend_confidence.sql
 \ir scoring/calibrate.sql
 \ir scoring/scoring_models.sql
+\ir scoring/breaker_switch.sql
+\ir scoring/challenger_switch.sql
 \ir scoring/scoring_context.sql
 \ir scoring/use_model.sql
 \ir scoring/event_score.sql

@@ -292,7 +292,7 @@ def _record(
     except (InvalidParameterValue, NoDataFound, ObjectNotInPrerequisiteState) as error:
         console.print(f"[red]{sentence_of(error)}[/]")
         return 0 if key == "d" else 1
-    assert row is not None  # noqa: S101
+    assert row is not None  # noqa: S101  a SELECT of a function gives one row
     recorded = row[0]
     session.labels.append({"event_id": str(event_id), "outcome_label": recorded["outcome_label"]})
     console.print(f"recorded {recorded['outcome_label']}; {_automatic(recorded['automatic'])}\n")

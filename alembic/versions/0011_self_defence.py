@@ -11,6 +11,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+VIEWS = ("scoring/scoring_models", "scoring/breaker_switch", "scoring/challenger_switch")
 ADDED = (
     "scoring/use_model",
     "scoring/score_shadow",
@@ -38,7 +39,8 @@ CHANGED = {
 def upgrade() -> None:
     """Add the settings and the columns of the log, then what reads them."""
     op.install_object("changes/self_defence", version=revision)
-    op.install_object("scoring/scoring_models", version=revision)
+    for path in VIEWS:
+        op.install_object(path, version=revision)
     replace_context(earlier="0003", later=revision)
     for path in (*ADDED, *CHANGED):
         op.install_object(path, version=revision)
@@ -51,7 +53,8 @@ def downgrade() -> None:
     for path in reversed(ADDED):
         op.drop_object(path, version=revision)
     replace_context(earlier=revision, later="0003")
-    op.drop_object("scoring/scoring_models", version=revision)
+    for path in reversed(VIEWS):
+        op.drop_object(path, version=revision)
     op.install_object("changes/self_defence", version="0011_downgrade")
 
 

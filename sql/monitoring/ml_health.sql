@@ -1,7 +1,7 @@
 -- Health of scoring at a glance: status, what is live, rates of the last hour, and each problem in a sentence.
 -- Called by: applications. Calls: nothing.
--- Reads: ml_settings, ml_aliases, ml_deployments, ml_predictions, ml_log_drops, pattern_events, pg_catalog.
--- Writes: nothing.
+-- Reads: ml_settings, ml_aliases, ml.breaker_switch, ml.challenger_switch, ml_predictions, ml_log_drops,
+--        pattern_events, pg_catalog. Writes: nothing.
 
 CREATE OR REPLACE FUNCTION public.ml_health(p_window interval DEFAULT '1 hour')
 RETURNS jsonb
@@ -34,11 +34,8 @@ BEGIN
     SELECT * INTO v_settings FROM public.ml_settings;
     SELECT * INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
     SELECT a.version INTO v_challenger FROM public.ml_aliases AS a WHERE a.alias = 'challenger';
-    SELECT * INTO v_switch FROM public.ml_deployments AS d
-    WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback')
-    ORDER BY d.id DESC LIMIT 1;
-    SELECT * INTO v_trial FROM public.ml_deployments AS d
-    WHERE d.action IN ('challenger', 'challenger_stop') ORDER BY d.id DESC LIMIT 1;
+    SELECT * INTO v_switch FROM ml.breaker_switch;
+    SELECT * INTO v_trial FROM ml.challenger_switch;
     v_breaker := CASE
         WHEN NOT v_settings.breaker_enabled THEN 'disabled'
         WHEN (v_switch.action = 'breaker_open' AND v_switch.version = v_champion.version) IS NOT TRUE THEN 'closed'

@@ -1,6 +1,6 @@
 -- Opens the circuit breaker when live scoring fails or is slow, and closes it when its probes are good again.
 -- Called by: ml.log_predictions, after a statement with an error, a slow call or a probe; operators.
--- Calls: nothing. Reads: ml_settings, ml_deployments, ml_aliases, ml_predictions. Writes: ml_deployments.
+-- Calls: nothing. Reads: ml_settings, ml.breaker_switch, ml_aliases, ml_predictions. Writes: ml_deployments.
 
 -- State is the newest row of the history, so nothing is updated that writers could queue on, and no scheduler is
 -- needed. Calls are those of the champion within breaker_window, the newest 1,000 at most, since the last switch:
@@ -22,9 +22,7 @@ DECLARE
 BEGIN
     SELECT * INTO v_settings FROM public.ml_settings;
     SELECT * INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
-    SELECT * INTO v_switch FROM public.ml_deployments AS d
-    WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback')
-    ORDER BY d.id DESC LIMIT 1;
+    SELECT * INTO v_switch FROM ml.breaker_switch;
     v_is_open := coalesce(v_switch.action = 'breaker_open' AND v_switch.version = v_champion.version, false);
     IF v_settings.breaker_enabled IS NOT TRUE THEN
         RETURN 'disabled';
@@ -92,11 +90,7 @@ BEGIN
         RETURN CASE WHEN v_is_open THEN 'open' ELSE 'closed' END;
     END IF;
     -- Whoever was faster has written it, between the first reading and the lock.
-    IF v_switch.id IS DISTINCT FROM (
-        SELECT d.id FROM public.ml_deployments AS d
-        WHERE d.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback')
-        ORDER BY d.id DESC LIMIT 1
-    ) THEN
+    IF v_switch.id IS DISTINCT FROM (SELECT now_newest.id FROM ml.breaker_switch AS now_newest) THEN
         RETURN 'changed meanwhile';
     END IF;
     INSERT INTO public.ml_deployments (action, version, calibrator_version, occurred_at, reason, details)

@@ -1,6 +1,6 @@
 -- Stops the challenger, in shadow and in canary, when it fails or is slow as the circuit breaker counts it.
 -- Called by: ml.log_predictions, after a statement with an error or a slow call; operators. Calls: nothing.
--- Reads: ml_settings, ml_aliases, ml_deployments, ml_predictions. Writes: ml_deployments.
+-- Reads: ml_settings, ml_aliases, ml.challenger_switch, ml_predictions. Writes: ml_deployments.
 
 -- A shadow is scored inside the user's statement as well: a slow one is felt, though never acted on.
 CREATE OR REPLACE FUNCTION ml.check_challenger(p_at timestamptz DEFAULT clock_timestamp())
@@ -21,8 +21,7 @@ BEGIN
         RETURN 'none';
     END IF;
     SELECT * INTO v_settings FROM public.ml_settings;
-    SELECT * INTO v_switch FROM public.ml_deployments AS d
-    WHERE d.action IN ('challenger', 'challenger_stop') ORDER BY d.id DESC LIMIT 1;
+    SELECT * INTO v_switch FROM ml.challenger_switch;
     IF v_switch.action = 'challenger_stop' THEN
         RETURN 'stopped';
     ELSIF v_settings.breaker_enabled IS NOT TRUE THEN
@@ -61,10 +60,7 @@ BEGIN
         RETURN 'running';
     END IF;
     -- Whoever was faster has written it, between the first reading and the lock.
-    IF v_switch.id IS DISTINCT FROM (
-        SELECT d.id FROM public.ml_deployments AS d
-        WHERE d.action IN ('challenger', 'challenger_stop') ORDER BY d.id DESC LIMIT 1
-    ) THEN
+    IF v_switch.id IS DISTINCT FROM (SELECT now_newest.id FROM ml.challenger_switch AS now_newest) THEN
         RETURN 'changed meanwhile';
     END IF;
     INSERT INTO public.ml_deployments (action, version, calibrator_version, occurred_at, reason, details)

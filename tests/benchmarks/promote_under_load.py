@@ -76,7 +76,7 @@ class Load:
 
     def write(self, bars: list[tuple[Any, ...]], seed: int) -> None:
         """Insert one to ``most_rows`` events by a statement, again and again."""
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(seed)  # noqa: S311  a workload, no secret
         with connect(self.url, autocommit=True) as session:
             session.execute("SET application_name = 'writer'")
             session.execute("SET statement_timeout = '30s'")

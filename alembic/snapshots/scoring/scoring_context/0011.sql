@@ -1,6 +1,7 @@
 -- Switches, weights, champion, calibrator and circuit breaker as one row: all that scoring needs besides the event.
 -- Called by: ml.score_pattern_event, ml.score_batch, ml.backfill. Calls: nothing.
--- Reads: ml_settings, ml.scoring_models, ml_aliases, ml_deployments, ml.owned_objects. Writes: nothing.
+-- Reads: ml_settings, ml.scoring_models, ml_aliases, ml.breaker_switch, ml.challenger_switch, ml.owned_objects.
+-- Writes: nothing.
 
 CREATE VIEW ml.scoring_context AS
 SELECT
@@ -23,11 +24,8 @@ SELECT
     -- NULL also when ml.check_challenger has stopped it: until ml.set_challenger() names one again.
     (
         SELECT other.version FROM public.ml_aliases AS other
-        WHERE other.alias = 'challenger' AND (
-            SELECT switch.action FROM public.ml_deployments AS switch
-            WHERE switch.action IN ('challenger', 'challenger_stop')
-            ORDER BY switch.id DESC LIMIT 1
-        ) IS DISTINCT FROM 'challenger_stop'
+        WHERE other.alias = 'challenger'
+            AND (SELECT switch.action FROM ml.challenger_switch AS switch) IS DISTINCT FROM 'challenger_stop'
     ) AS challenger_version,
     settings.canary_percent,
     settings.shadow_percent,
@@ -38,9 +36,7 @@ SELECT
     -- says nothing about this one.
     (
         SELECT CASE WHEN switch.action = 'breaker_open' AND switch.version = champion.version THEN switch.occurred_at END
-        FROM public.ml_deployments AS switch
-        WHERE switch.action IN ('breaker_open', 'breaker_close', 'promote', 'rollback')
-        ORDER BY switch.id DESC LIMIT 1
+        FROM ml.breaker_switch AS switch
     ) AS breaker_opened_at,
     champion.has_calibrator_parts,
     settings.breaker_minimum_calls

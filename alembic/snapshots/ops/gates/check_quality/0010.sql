@@ -1,5 +1,5 @@
 -- Gates that the registry answers: the card's text, leaks, labels, calibration and ranking, also against the champion's, holdout, gain over rules.
--- Called by: ml.check_model. Calls: ml.read_figure, ml.stated_calibration_error.
+-- Called by: ml.check_model. Calls: ml.read_figure, ml.stated_calibration_error, ml.square.
 -- Reads: ml_models, ml_calibrators, ml_aliases, ml_gates. Writes: nothing.
 
 CREATE OR REPLACE FUNCTION ml.check_quality(p_version text, p_calibrator_version text)
@@ -128,9 +128,7 @@ BEGIN
     END IF;
     v_below := v_error.value - coalesce(v_error.low, v_error.value);
     v_above := coalesce(v_theirs.high, v_theirs.value) - v_theirs.value;
-    -- The square of a width below this would underflow, which is an error.
-    value := v_error.value - v_theirs.value - sqrt(
-        CASE WHEN v_below < 1e-100 THEN 0 ELSE v_below ^ 2 END + CASE WHEN v_above < 1e-100 THEN 0 ELSE v_above ^ 2 END);
+    value := v_error.value - v_theirs.value - sqrt(ml.square(v_below) + ml.square(v_above));
     passed := v_theirs.value IS NULL OR v_other_label OR coalesce(value <= threshold, false);
     detail := CASE
         WHEN v_champion.version IS NULL THEN 'there is no champion to compare with'

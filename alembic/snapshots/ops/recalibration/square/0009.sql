@@ -1,5 +1,5 @@
 -- The square of a number, 0 where Postgres would refuse it as too small to hold.
--- Called by: ml.clustered_mean, ml.compare_calibration, ml.measure_calibration, ml.tune_blend_weights.
+-- Called by: ml.clustered_mean, ml.compare_calibration, ml.measure_calibration, ml.tune_blend_weights, ml.check_quality.
 -- Calls: nothing. Reads: nothing. Writes: nothing.
 
 CREATE OR REPLACE FUNCTION ml.square(p_value double precision)

@@ -52,6 +52,10 @@
 \ir schema/ml_log_drops.sql
 \ir schema/confirmed_patterns.sql
 
+-- What is kept of the log: counts and histograms
+\ir schema/ml_metrics_1m.sql
+\ir schema/ml_metrics_1h.sql
+
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
 \ir features/feature_vector.sql

@@ -18,7 +18,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
     WITH valid AS (
-        SELECT given.probability, given.predicted, given.score
+        -- Postgres refuses half of the smallest number as too small to hold.
+        SELECT CASE WHEN given.probability < 1e-200 THEN 0 ELSE given.probability END AS probability, given.predicted, given.score
         FROM unnest(p_probability, p_predicted, p_scores) AS given (probability, predicted, score)
         WHERE given.probability BETWEEN 0 AND 1 AND given.predicted IS NOT NULL
             AND given.score > '-infinity' AND given.score < 'infinity'

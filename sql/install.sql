@@ -69,6 +69,13 @@
 \ir schema/ml_baseline_performance_10_refuse_change.sql
 \ir schema/ml_performance.sql
 
+-- When something is to be said: rules of alerts, their states and history, what is to be delivered
+\ir schema/ml_alert_rules.sql
+\ir schema/ml_alerts.sql
+\ir schema/ml_alert_transitions.sql
+\ir schema/ml_alert_transitions_10_refuse_change.sql
+\ir schema/ml_notifications.sql
+
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
 \ir features/feature_vector.sql
@@ -289,3 +296,16 @@
 \ir ops/rollout/withdraw_challenger.sql
 \ir ops/rollout/check_stage.sql
 \ir ops/rollout/advance.sql
+
+-- Watching it: alerts
+\ir monitoring/alerts/audit_alert_rules.sql
+\ir monitoring/alerts/ml_alert_rules_90_audit.sql
+\ir monitoring/alerts/minute_alert_values.sql
+\ir monitoring/alerts/measure_state.sql
+\ir monitoring/alerts/alert_values.sql
+\ir monitoring/alerts/next_alert_state.sql
+\ir monitoring/alerts/compute_alert_states.sql
+\ir monitoring/alerts/describe_alert.sql
+\ir monitoring/alerts/evaluate_alerts.sql
+\ir monitoring/alerts/silence_alert.sql
+\ir monitoring/ml_alerts.sql

@@ -56,6 +56,13 @@
 \ir schema/ml_metrics_1m.sql
 \ir schema/ml_metrics_1h.sql
 
+-- What drift is measured against, and what was measured
+\ir schema/ml_baselines.sql
+\ir schema/ml_baseline_features.sql
+\ir schema/ml_drift.sql
+\ir schema/ml_baselines_10_refuse_change.sql
+\ir schema/ml_baseline_features_10_refuse_change.sql
+
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
 \ir features/feature_vector.sql

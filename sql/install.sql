@@ -63,6 +63,11 @@
 \ir schema/ml_baselines_10_refuse_change.sql
 \ir schema/ml_baseline_features_10_refuse_change.sql
 
+-- What is measured of predictions whose outcome is known, or not yet
+\ir schema/ml_baseline_performance.sql
+\ir schema/ml_baseline_performance_10_refuse_change.sql
+\ir schema/ml_performance.sql
+
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
 \ir features/feature_vector.sql

@@ -68,6 +68,13 @@
 \ir schema/ml_baseline_performance_10_refuse_change.sql
 \ir schema/ml_performance.sql
 
+-- When something is to be said: rules of alerts, their states and history, what is to be delivered
+\ir schema/ml_alert_rules.sql
+\ir schema/ml_alerts.sql
+\ir schema/ml_alert_transitions.sql
+\ir schema/ml_alert_transitions_10_refuse_change.sql
+\ir schema/ml_notifications.sql
+
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
 \ir features/feature_vector.sql
@@ -233,3 +240,7 @@
 \ir ops/rollout/withdraw_challenger.sql
 \ir ops/rollout/check_stage.sql
 \ir ops/rollout/advance.sql
+
+-- Watching it: alerts
+\ir monitoring/alerts/audit_alert_rules.sql
+\ir monitoring/alerts/ml_alert_rules_90_audit.sql

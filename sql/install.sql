@@ -309,3 +309,30 @@
 \ir monitoring/alerts/evaluate_alerts.sql
 \ir monitoring/alerts/silence_alert.sql
 \ir monitoring/ml_alerts.sql
+
+-- Watching it: a view for each panel of the dashboards
+\ir monitoring/panels/panel_bounds.sql
+\ir monitoring/panels/panel_minutes.sql
+\ir monitoring/panels/panel_hours.sql
+\ir monitoring/panels/panel_outcomes.sql
+\ir monitoring/panels/v_ml_latency_1m.sql
+\ir monitoring/panels/v_ml_throughput_1m.sql
+\ir monitoring/panels/v_ml_cache_1m.sql
+\ir monitoring/panels/v_ml_active.sql
+\ir monitoring/panels/v_ml_confidence_hist.sql
+\ir monitoring/panels/v_ml_fallback_reasons.sql
+\ir monitoring/panels/v_ml_versions.sql
+\ir monitoring/panels/v_ml_feature_success.sql
+\ir monitoring/panels/v_ml_accuracy.sql
+\ir monitoring/panels/v_ml_fp_fn.sql
+\ir monitoring/panels/v_ml_adoption.sql
+\ir monitoring/panels/v_ml_calls.sql
+\ir monitoring/panels/v_ml_memory.sql
+\ir monitoring/panels/v_ml_cpu.sql
+\ir monitoring/panels/v_ml_io.sql
+\ir monitoring/panels/v_ml_network.sql
+\ir monitoring/panels/v_ml_drift_heatmap.sql
+\ir monitoring/panels/v_ml_realised_estimated.sql
+\ir monitoring/panels/v_ml_reliability.sql
+\ir monitoring/panels/v_ml_canary.sql
+\ir monitoring/panels/v_ml_alert_timeline.sql

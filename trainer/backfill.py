@@ -115,7 +115,7 @@ def command(
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", min=1, metavar="N", help="Stop when N events are scored; default: all.", show_default=False
+            "--limit", min=1, metavar="N", help="Stop after N scored events; default: all.", show_default=False
         ),
     ] = None,
     database_url: DatabaseUrl = None,
@@ -160,9 +160,8 @@ def describe(report: dict[str, Any]) -> str:
     if report["failed"] > len(report["errors"]):
         lines.append(f"{report['failed'] - len(report['errors']):,} more failed")
     if report["open_errors"]:
-        lines.append(
-            f"{report['open_errors']:,} errors are open: SELECT * FROM ml_backfill_errors WHERE resolved_at IS NULL"
-        )
+        lines.append(f"{report['open_errors']:,} errors are open: see table ml_backfill_errors")
+
     if report["skipped"]:
         lines.append(f"{report['skipped']:,} left alone: another session was changing them; run the backfill again")
     check = report["check"]

@@ -23,7 +23,7 @@ DECLARE
     v_ids uuid[];
     v_last_detected_at timestamptz;
     v_last_id uuid;
-    v_result jsonb := '{"counts": {}, "failed": []}';
+    v_result jsonb := '{"counts": {}, "failed": []}'::jsonb;
     v_skipped bigint;
 BEGIN
     IF p_limit IS NULL OR p_limit < 1 THEN

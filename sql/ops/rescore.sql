@@ -24,7 +24,7 @@ DECLARE
     v_alias text;
     v_ids uuid[];
     v_last_scored_at timestamptz;
-    v_scored jsonb := '{"counts": {}, "failed": []}';
+    v_scored jsonb := '{"counts": {}, "failed": []}'::jsonb;
     v_result jsonb;
 BEGIN
     IF p_since IS NULL THEN

@@ -16,7 +16,7 @@ DECLARE
     v_size integer := pg_catalog.ceil(v_events / c_parts::numeric)::integer;
     v_from integer := 1;
     v_part jsonb;
-    v_result jsonb := '{"counts": {}, "failed": []}';
+    v_result jsonb := '{"counts": {}, "failed": []}'::jsonb;
     v_sqlstate text;
     v_message text;
 BEGIN

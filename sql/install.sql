@@ -76,6 +76,9 @@
 \ir schema/ml_alert_transitions_10_refuse_change.sql
 \ir schema/ml_notifications.sql
 
+-- What backfills could not score
+\ir schema/ml_backfill_errors.sql
+
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
 \ir features/feature_vector.sql
@@ -167,8 +170,9 @@
 \ir ops/explain_predictions.sql
 \ir ops/replay.sql
 \ir ops/score_batch.sql
-\ir ops/backfill.sql
 \ir ops/rescore_events.sql
+\ir ops/score_events.sql
+\ir ops/backfill.sql
 \ir ops/rescore.sql
 \ir ops/create_prediction_partitions.sql
 

@@ -53,7 +53,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("demo", "trainer.demo:command", "Tell the whole story on the shipped bars; the server keeps running."),
     Verb("db", "trainer.cli:database_app", "Start, stop or look at the embedded PostgreSQL server."),
     Verb("migrate", "trainer.migrations:command", "Bring a database to the current schema."),
-    Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV files."),
+    Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV or Parquet files."),
     Verb("harvest", "trainer.harvest:harvest_command", "Detect candlestick patterns in the loaded bars with TA-Lib."),
     Verb("label", "trainer.label:label_command", "Label events by what the market did next."),
     Verb("annotate", "trainer.annotate:command", "Label events by hand, on a chart of the bars around them."),

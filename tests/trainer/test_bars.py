@@ -9,7 +9,8 @@ import pandas as pd
 import psycopg
 import pytest
 
-from trainer.bars import LoadReport, load_bars, read_bars
+from trainer.bar_files import read_bars
+from trainer.bars import LoadReport, load_bars
 from trainer.errors import UserError
 from trainer.resources import sample_bars
 
@@ -40,7 +41,9 @@ def test_sample_bars_load_exactly_and_only_once(db: psycopg.Connection[Any]) -> 
     first = load_bars(db, files, progress=lambda *step: said.append(step))
     assert sum(report.new for report in first) == 12_154
     assert all(report.changed == report.unchanged == 0 for report in first)
-    assert {(what, done == total) for what, done, total in said} == {(file.name, True) for file in files}
+    assert {(what, done == total) for what, done, total in said} == {
+        (f"{file.name}: {step}", True) for file in files for step in ("reading", "storing")
+    }
 
     versions = "SELECT symbol, ts, xmin, ctid FROM public.price_bars ORDER BY 1, 2"
     before = db.execute(versions).fetchall()

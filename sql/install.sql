@@ -221,3 +221,10 @@
 \ir ops/rollout/withdraw_challenger.sql
 \ir ops/rollout/check_stage.sql
 \ir ops/rollout/advance.sql
+
+-- Who may do what: after everything that rights are given on
+\ir ops/access/governed_objects.sql
+\ir ops/access/held_rights.sql
+\ir ops/access/role_rights.sql
+\ir ops/grant_access.sql
+\ir ops/access/access.sql

@@ -29,8 +29,8 @@ WITH relations AS (
 SELECT
     'schema' AS kind,
     namespace.oid AS object,
-    namespace.nspname::text AS schema,
-    namespace.nspname::text AS name,
+    namespace.nspname::pg_catalog.text AS schema,
+    namespace.nspname::pg_catalog.text AS name,
     pg_catalog.format('%I', namespace.nspname) AS identity,
     namespace.nspowner AS owner,
     namespace.nspacl AS rights,
@@ -41,8 +41,8 @@ UNION ALL
 SELECT
     'table',
     relation.oid,
-    relation.nspname::text,
-    relation.relname::text,
+    relation.nspname::pg_catalog.text,
+    relation.relname::pg_catalog.text,
     pg_catalog.format('%I.%I', relation.nspname, relation.relname),
     relation.relowner,
     relation.relacl,
@@ -56,8 +56,8 @@ UNION ALL
 SELECT
     'sequence',
     sequence.oid,
-    relation.nspname::text,
-    sequence.relname::text,
+    relation.nspname::pg_catalog.text,
+    sequence.relname::pg_catalog.text,
     pg_catalog.format('%I.%I', relation.nspname, sequence.relname),
     sequence.relowner,
     sequence.relacl,
@@ -72,9 +72,9 @@ UNION ALL
 SELECT
     'function',
     function.oid,
-    namespace.nspname::text,
-    function.proname::text,
-    function.oid::pg_catalog.regprocedure::text,
+    namespace.nspname::pg_catalog.text,
+    function.proname::pg_catalog.text,
+    function.oid::pg_catalog.regprocedure::pg_catalog.text,
     function.proowner,
     function.proacl,
     false

@@ -25,7 +25,6 @@ DECLARE
     v_revoked integer := 0;
     v_granted integer := 0;
     v_change record;
-    v_place integer;
 BEGIN
     SELECT n.nspowner::regrole::text INTO v_owner
     FROM pg_namespace AS n WHERE n.nspname = 'ml' AND NOT pg_has_role(n.nspowner, 'USAGE');

@@ -3,7 +3,7 @@
 
 CREATE VIEW ml.held_rights AS
 SELECT
-    holder.rolname::text AS role,
+    holder.rolname::pg_catalog.text AS role,
     governed.kind,
     governed.object,
     governed.identity,
@@ -11,9 +11,9 @@ SELECT
     entry.attribute
 FROM ml.governed_objects AS governed
 CROSS JOIN LATERAL (
-    SELECT NULL::text AS attribute, governed.rights
+    SELECT NULL::pg_catalog.text AS attribute, governed.rights
     UNION ALL
-    SELECT attribute.attname::text, attribute.attacl
+    SELECT attribute.attname::pg_catalog.text, attribute.attacl
     FROM pg_catalog.pg_attribute AS attribute
     WHERE governed.kind = 'table' AND attribute.attrelid = governed.object
         AND NOT attribute.attisdropped AND attribute.attacl IS NOT NULL

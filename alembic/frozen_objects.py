@@ -15,7 +15,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 GENERATED = Path(__file__).parent.parent / "generated"
 
 _CREATE = re.compile(
-    r"^CREATE\s+(?:OR\s+REPLACE\s+)?(?P<kind>TABLE|VIEW|FUNCTION|TYPE|TRIGGER)\s+"
+    r"^CREATE\s+(?:OR\s+REPLACE\s+)?(?P<kind>TABLE|VIEW|FUNCTION|AGGREGATE|TYPE|TRIGGER)\s+"
     r"(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>[a-z0-9_.\"-]+)(?:\s+(?:BEFORE|AFTER)[^;]*?\bON\s+(?P<table>[a-z0-9_.]+))?",
     re.MULTILINE,
 )
@@ -30,7 +30,7 @@ def drop_statements(sql: str) -> str:
     """Return a DROP for each object that a snapshot creates, by the name it gives, last one first."""
     statements = []
     for match in _CREATE.finditer(sql):
-        kind, name = match["kind"], match["name"]
+        kind, name = match["kind"].replace("AGGREGATE", "ROUTINE"), match["name"]
         statements.append(
             f"DROP TRIGGER {name} ON {match['table']};\n" if kind == "TRIGGER" else f"DROP {kind} {name};\n"
         )

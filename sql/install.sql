@@ -55,6 +55,7 @@
 -- What is kept of the log: counts and histograms
 \ir schema/ml_metrics_1m.sql
 \ir schema/ml_metrics_1h.sql
+\ir schema/ml_jobs.sql
 
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
@@ -180,6 +181,22 @@
 \ir schema/narrative_phrases.sql
 \ir ops/narrative/parse_pattern.sql
 \ir ops/narrative/ingest_pattern.sql
+
+-- Watching it: counts and histograms by minute and hour
+\ir monitoring/rollups/latency_bucket.sql
+\ir monitoring/rollups/confidence_bin.sql
+\ir monitoring/rollups/count_bins.sql
+\ir monitoring/rollups/add_histograms.sql
+\ir monitoring/rollups/merge_histograms.sql
+\ir monitoring/rollups/add_counts.sql
+\ir monitoring/rollups/merge_counts.sql
+\ir monitoring/rollups/histogram_quantile.sql
+\ir monitoring/rollups/summarize_predictions.sql
+\ir monitoring/rollups/metrics_by_minute.sql
+\ir monitoring/rollups/merge_minutes.sql
+\ir monitoring/rollups/metrics_by_hour.sql
+\ir monitoring/rollups/recompute_metrics.sql
+\ir monitoring/rollups/roll_up.sql
 
 -- Watching it
 \ir monitoring/ml_health.sql

@@ -11,7 +11,25 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-ADDED = ("schema/ml_metrics_1m", "schema/ml_metrics_1h")
+ADDED = (
+    "schema/ml_metrics_1m",
+    "schema/ml_metrics_1h",
+    "schema/ml_jobs",
+    "monitoring/rollups/latency_bucket",
+    "monitoring/rollups/confidence_bin",
+    "monitoring/rollups/count_bins",
+    "monitoring/rollups/add_histograms",
+    "monitoring/rollups/merge_histograms",
+    "monitoring/rollups/add_counts",
+    "monitoring/rollups/merge_counts",
+    "monitoring/rollups/histogram_quantile",
+    "monitoring/rollups/summarize_predictions",
+    "monitoring/rollups/metrics_by_minute",
+    "monitoring/rollups/merge_minutes",
+    "monitoring/rollups/metrics_by_hour",
+    "monitoring/rollups/recompute_metrics",
+    "monitoring/rollups/roll_up",
+)
 
 
 def upgrade() -> None:

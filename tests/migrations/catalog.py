@@ -29,6 +29,12 @@ QUERIES = {
         SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), p.proacl::text, obj_description(p.oid, 'pg_proc')
         FROM pg_proc AS p WHERE p.pronamespace::regnamespace::text IN {OURS} AND p.prokind <> 'a' ORDER BY 1
     """,
+    "aggregates": f"""
+        SELECT p.oid::regprocedure::text, a.aggtransfn::text, a.aggcombinefn::text, a.aggtranstype::regtype::text,
+            a.agginitval, p.proparallel, p.proacl::text, obj_description(p.oid, 'pg_proc')
+        FROM pg_aggregate AS a JOIN pg_proc AS p ON p.oid = a.aggfnoid
+        WHERE p.pronamespace::regnamespace::text IN {OURS} ORDER BY 1
+    """,
     "views": f"SELECT schemaname, viewname, definition FROM pg_views WHERE schemaname IN {OURS} ORDER BY 1, 2",
     "triggers": f"""
         SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid), obj_description(t.oid, 'pg_trigger')

@@ -1,0 +1,289 @@
+"""Roll-ups by minute and hour: what a row is, quantiles after any merging, what is final, and nothing lost."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import numpy as np
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rollup_data import histogram, latency_bucket, log, prediction, random_predictions, summary
+from support import one, rows, value
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+KEY = ("bucket", "source", "role", "model_version")
+
+
+def keyed(found):
+    return {tuple(row.pop(name) for name in KEY): row for row in found}
+
+
+def assert_same(found, expected):
+    found = keyed(found)
+    assert found.keys() == expected.keys()
+    for key, row in expected.items():
+        for name, number in row.items():
+            assert found[key][name] == (pytest.approx(number, abs=1e-9) if name.endswith("_sum") else number), (
+                key,
+                name,
+            )
+
+
+def by_minute(db, start=None, end=None):
+    return rows(db, "SELECT * FROM ml.metrics_by_minute(%s, %s)", start, end)
+
+
+def by_hour(db, start=None, end=None):
+    return rows(db, "SELECT * FROM ml.metrics_by_hour(%s, %s)", start, end)
+
+
+# ------------------------------------------------------------------------------------------------- histograms
+
+
+def test_every_whole_microsecond_is_in_the_bucket_of_the_exact_bounds(db):
+    bounds = [Fraction(5, 4) ** i for i in range(75)]
+    latencies = sorted(
+        {int(bound) + step for bound in bounds for step in (-1, 0, 1, 2)} | set(range(200)) | {2**31 - 1}
+    )
+    found = value(db, "SELECT array_agg(ml.latency_bucket(us) ORDER BY us) FROM unnest(%s::int[]) AS us", latencies)
+    assert found == [latency_bucket(latency) for latency in latencies]
+    assert value(db, "SELECT ml.latency_bucket(-5)") == 1
+    assert value(db, "SELECT ml.latency_bucket(NULL)") is None
+
+
+def test_bins_of_confidences_are_numpys(db):
+    edges = [i / 20 for i in range(21)]
+    values = [
+        near for edge in edges for near in (np.nextafter(edge, -1), edge, np.nextafter(edge, 2)) if 0 <= near <= 1
+    ]
+    found = value(
+        db,
+        "SELECT array_agg(ml.confidence_bin(v) ORDER BY n) FROM unnest(%s::float8[]) WITH ORDINALITY AS x (v, n)",
+        values,
+    )
+    assert found == [int(np.histogram([v], edges)[0].argmax()) + 1 for v in values]
+    assert (
+        rows(
+            db,
+            "SELECT ml.confidence_bin(v) AS bin FROM unnest('{NULL,NaN,Infinity,-Infinity,-0.01,1.01}'::float8[]) AS v",
+        )
+        == [{"bin": None}] * 6
+    )
+
+
+SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+HISTOGRAMS = st.lists(st.lists(st.integers(0, 10**12), max_size=74), max_size=6)
+
+
+@SLOW
+@given(HISTOGRAMS)
+def test_merging_is_adding_bin_by_bin(db, histograms):
+    size = max(map(len, histograms), default=0)
+    expected = np.sum([h + [0] * (size - len(h)) for h in histograms], axis=0).tolist() if size else []
+    literals = ["{" + ",".join(map(str, h)) + "}" for h in histograms]
+    assert value(db, "SELECT ml.merge_histograms(h::bigint[]) FROM unnest(%s::text[]) AS h", literals) == expected
+
+
+@SLOW
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", 'q"', "é", ""]), st.integers(1, 10**15)), max_size=5))
+def test_merging_counts_is_adding_key_by_key(db, counts):
+    expected = {}
+    for given_counts in counts:
+        for key, number in given_counts.items():
+            expected[key] = expected.get(key, 0) + number
+    documents = [psycopg.types.json.Jsonb(c) for c in counts]
+    assert value(db, "SELECT ml.merge_counts(c) FROM unnest(%s::jsonb[]) AS c", documents) == expected
+
+
+def test_merging_skips_null_and_nothing_is_empty(db):
+    assert value(db, "SELECT ml.merge_histograms(h) FROM (VALUES (NULL::bigint[]), ('{1,2}'), (NULL)) AS v (h)") == [
+        1,
+        2,
+    ]
+    assert value(db, "SELECT ml.merge_histograms(NULL::bigint[]) WHERE false") == []
+    assert value(db, "SELECT ml.merge_counts(NULL::jsonb) WHERE false") == {}
+
+
+LATENCIES = st.lists(st.one_of(st.integers(1, 11_000_000), st.integers(1, 3000)), min_size=1, max_size=60)
+
+
+@SLOW
+@given(st.lists(LATENCIES, min_size=1, max_size=5), st.sampled_from([0, 0.01, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 1]))
+def test_quantiles_are_within_12_percent_of_percentile_disc_after_merging(db, groups, fraction):
+    both = one(
+        db,
+        "SELECT (SELECT percentile_disc(%s) WITHIN GROUP (ORDER BY us) / 1000.0 FROM unnest(%s::int[]) AS us) AS exact,"
+        " (SELECT ml.histogram_quantile(ml.merge_histograms(h::bigint[]), %s) FROM unnest(%s::text[]) AS h) AS merged",
+        fraction, [us for group in groups for us in group],
+        fraction, ["{" + ",".join(map(str, histogram(group))) + "}" for group in groups],
+    )  # fmt: skip
+    assert both["merged"] == pytest.approx(float(both["exact"]), rel=0.12)
+
+
+def test_a_year_of_minutes_merged_by_month_and_quarter_keeps_its_quantiles(db):
+    """Latencies that change their level through a year, merged minute to hour to day to year."""
+    generator = np.random.default_rng(3)
+    level = 900 * (1 + 0.6 * np.sin(np.arange(365) / 30))
+    latencies = np.maximum(1, generator.lognormal(np.log(level)[:, None, None], 0.8, (365, 24, 20)).astype(int))
+    hours = [histogram(hour.tolist()) for day in latencies for hour in day]
+    db.execute("CREATE TEMP TABLE hours (hour integer, h bigint[])")
+    with db.cursor() as cursor, cursor.copy("COPY hours FROM STDIN") as copy:
+        for number, counts in enumerate(hours):
+            copy.write_row((number, "{" + ",".join(map(str, counts)) + "}"))
+    merged = value(
+        db,
+        "WITH days AS (SELECT ml.merge_histograms(h) AS h FROM hours GROUP BY hour / 24) SELECT ml.merge_histograms(h) FROM days",
+    )
+    assert merged == value(db, "SELECT ml.merge_histograms(h) FROM hours") == histogram(latencies.ravel().tolist())
+    for fraction in (0.5, 0.95, 0.99):
+        exact = np.quantile(latencies, fraction, method="inverted_cdf") / 1000
+        assert value(db, "SELECT ml.histogram_quantile(%s::bigint[], %s)", merged, fraction) == pytest.approx(
+            exact, rel=0.12
+        )
+
+
+def test_quantiles_of_nothing_and_of_what_is_beyond_all_buckets(db):
+    quantile = "SELECT ml.histogram_quantile(%s::bigint[], %s)"
+    assert value(db, quantile, [], 0.5) is None
+    assert value(db, quantile, [0] * 74, 0.5) is None
+    assert value(db, quantile, None, 0.5) is None
+    assert value(db, quantile, [1], None) is None
+    assert value(db, quantile, [0] * 73 + [5], 0.5) == pytest.approx(1.25**73 / 1000)
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(psycopg.Error, match=r"p_fraction is .*: it must be 0 to 1"):
+            db.execute(quantile, ([1], wrong))
+
+
+# ------------------------------------------------------------------------------------------- readers, no scheduler
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
+def test_without_a_scheduler_readers_count_the_log(db, zone):
+    db.execute(f"SET TimeZone = '{zone}'")
+    predictions = random_predictions(1500, START, timedelta(hours=3))
+    log(db, predictions)
+    assert_same(by_minute(db), summary(predictions, MINUTE))
+    assert_same(by_hour(db), summary(predictions, HOUR))
+    assert value(db, "SELECT count(*) FROM ml_metrics_1m") == 0
+    assert {row["bucket"].astimezone(UTC).minute for row in by_hour(db)} == {0}
+
+
+def test_on_an_empty_log_there_are_no_rows(db):
+    assert by_minute(db) == by_hour(db) == []
+    db.execute("SELECT ml.roll_up()")
+    assert by_minute(db) == by_hour(db) == []
+
+
+def test_buckets_are_those_that_start_within_the_bounds(db):
+    log(db, [prediction(START + timedelta(seconds=s)) for s in (0, 59, 60, 119, 120)])
+    assert [row["predictions"] for row in by_minute(db, START, START + 2 * MINUTE)] == [2, 2]
+    # A bound within a minute: the first minute that starts after it.
+    assert [row["bucket"] for row in by_minute(db, START + timedelta(seconds=1), START + timedelta(seconds=61))] == [
+        START + MINUTE
+    ]
+    assert by_minute(db, START + 2 * MINUTE, START) == []
+    assert len(by_minute(db, datetime(1, 1, 1, tzinfo=UTC), None)) == 3
+    assert len(rows(db, "SELECT * FROM ml.metrics_by_minute('-infinity', 'infinity')")) == 3
+    assert rows(db, "SELECT * FROM ml.metrics_by_hour('infinity', '-infinity')") == []
+
+
+def test_the_target_is_the_setting(db):
+    log(db, [prediction(START, latency_us=us) for us in (74_999, 75_000, 75_001, 2000)])
+    assert by_minute(db)[0]["within_target"] == 3
+    db.execute("UPDATE ml_settings SET latency_target_ms = 2")
+    assert by_minute(db)[0]["within_target"] == 1
+
+
+# ------------------------------------------------------------------------------------------------- rolling up
+
+
+def roll_up(db, at, **options):
+    return value(db, "SELECT ml.roll_up(%s, %s)", at, options.get("limit", 50_000))
+
+
+def settle(db, at):
+    """Roll up until all that is over is final: a server's own work, autovacuum for one, takes transaction ids too."""
+    for _ in range(100):
+        roll_up(db, at)
+        if value(db, "SELECT final_until FROM ml_jobs WHERE job = 'roll_up'") >= at - timedelta(seconds=61):
+            return
+        time.sleep(0.05)
+    raise AssertionError("no roll-up became final")
+
+
+def stored(db, table="ml_metrics_1m"):
+    return rows(db, f"SELECT * FROM {table}")
+
+
+def test_what_is_rolled_up_is_what_was_counted(db):
+    predictions = random_predictions(1500, START, timedelta(hours=3, minutes=20))
+    log(db, predictions)
+    end = START + timedelta(hours=4)
+    settle(db, end + timedelta(seconds=1))
+    report = roll_up(db, end + timedelta(seconds=1))
+    assert (report["status"], report["left_minutes"]) == ("done", 0)
+    assert_same(stored(db), summary(predictions, MINUTE))
+    assert_same(stored(db, "ml_metrics_1h"), summary(predictions, HOUR))
+    assert_same(by_minute(db), summary(predictions, MINUTE))
+    assert_same(by_hour(db), summary(predictions, HOUR))
+    # Readers take what is stored: the log is not counted for it any more.
+    db.execute("TRUNCATE ml_predictions")
+    assert_same(by_minute(db, START, end), summary(predictions, MINUTE))
+    assert_same(by_hour(db, START, end), summary(predictions, HOUR))
+
+
+def test_a_minute_is_rolled_up_when_it_is_over(db):
+    log(db, [prediction(START + timedelta(seconds=s)) for s in (5, 65)])
+    roll_up(db, START + timedelta(seconds=60))
+    assert stored(db) == []
+    settle(db, START + timedelta(seconds=61))
+    assert [row["bucket"] for row in stored(db)] == [START]
+    assert [row["predictions"] for row in by_minute(db)] == [1, 1]
+    assert [row["predictions"] for row in by_hour(db)] == [2]
+
+
+def test_an_open_transaction_is_waited_for_and_nothing_is_lost_or_counted_twice(db, db_url):
+    log(db, [prediction(START)])
+    roll_up(db, START + MINUTE + timedelta(seconds=1))
+    with psycopg.connect(db_url) as slow:
+        log(slow, [prediction(START + timedelta(seconds=90))])
+        for minute in range(2, 8):
+            at = START + minute * MINUTE
+            log(db, [prediction(at - timedelta(seconds=20))])
+            roll_up(db, at + timedelta(seconds=1))
+            assert value(db, "SELECT sum(predictions) FROM ml.metrics_by_minute(NULL, NULL)") == minute
+            assert value(db, "SELECT sum(predictions) FROM ml.metrics_by_hour(NULL, NULL)") == minute
+        assert value(db, "SELECT sum(predictions) FROM ml_metrics_1m") < 7
+        slow.commit()
+        assert value(db, "SELECT sum(predictions) FROM ml.metrics_by_minute(NULL, NULL)") == 8
+    for minute in range(8, 11):
+        settle(db, START + minute * MINUTE + timedelta(seconds=1))
+        assert value(db, "SELECT sum(predictions) FROM ml.metrics_by_minute(NULL, NULL)") == 8
+    assert value(db, "SELECT sum(predictions) FROM ml_metrics_1m") == 8
+
+
+def test_a_transaction_open_for_long_does_not_hold_up_the_rest_and_is_added_when_it_ends(db, db_url):
+    log(db, [prediction(START)])
+    roll_up(db, START + MINUTE + timedelta(seconds=1))
+    total = "SELECT sum(predictions) FROM ml.metrics_by_{}(NULL, NULL)"
+    with psycopg.connect(db_url) as slow:
+        log(slow, [prediction(START + timedelta(seconds=90))])
+        for minute in range(2, 150, 3):
+            at = START + minute * MINUTE
+            log(db, [prediction(at - timedelta(seconds=20))])
+            roll_up(db, at + timedelta(seconds=1))
+        # Readers count no more of the log than a quarter of an hour.
+        until = value(db, "SELECT rolled_up_until FROM ml_jobs WHERE job = 'roll_up'")
+        assert at - until == 15 * MINUTE
+        assert value(db, total.format("minute")) == 51
+        slow.commit()
+    roll_up(db, at + MINUTE + timedelta(seconds=1))
+    assert value(db, total.format("minute")) == value(db, total.format("hour")) == 52
+    settle(db, at + 2 * MINUTE + timedelta(seconds=1))
+    assert value(db, "SELECT sum(predictions) FROM ml_metrics_1m") == 52
+    state = one(db, "SELECT * FROM ml_jobs WHERE job = 'roll_up'")
+    assert state["final_until"] == state["rolled_up_until"] == at + 2 * MINUTE

@@ -57,6 +57,25 @@
 \ir schema/ml_metrics_1h.sql
 \ir schema/ml_jobs.sql
 
+-- What drift is measured against, and what was measured
+\ir schema/ml_baselines.sql
+\ir schema/ml_baseline_features.sql
+\ir schema/ml_drift.sql
+\ir schema/ml_baselines_10_refuse_change.sql
+\ir schema/ml_baseline_features_10_refuse_change.sql
+
+-- What is measured of predictions whose outcome is known, or not yet
+\ir schema/ml_baseline_performance.sql
+\ir schema/ml_baseline_performance_10_refuse_change.sql
+\ir schema/ml_performance.sql
+
+-- When something is to be said: rules of alerts, their states and history, what is to be delivered
+\ir schema/ml_alert_rules.sql
+\ir schema/ml_alerts.sql
+\ir schema/ml_alert_transitions.sql
+\ir schema/ml_alert_transitions_10_refuse_change.sql
+\ir schema/ml_notifications.sql
+
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
 \ir features/feature_vector.sql
@@ -238,6 +257,10 @@
 \ir ops/rollout/withdraw_challenger.sql
 \ir ops/rollout/check_stage.sql
 \ir ops/rollout/advance.sql
+
+-- Watching it: alerts
+\ir monitoring/alerts/audit_alert_rules.sql
+\ir monitoring/alerts/ml_alert_rules_90_audit.sql
 
 -- Who may do what: after everything that rights are given on
 \ir ops/access/governed_objects.sql

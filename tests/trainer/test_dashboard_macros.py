@@ -226,7 +226,7 @@ def test_comments(query, stripped):
     [
         ("5m", 300), ("1h30m", 5400), ("1.5h", 5400), ("0", 0), ("90s", 90), ("20ms", 0.02), ("-5m", -300),
         ("7d", 604800), ("2w", 1209600), ("", None), ("5", None), ("5x", None), ("1.5d", None), ("1d12h", None),
-        ("5 m", None), ("m", None), ("１d", None),
+        ("5 m", None), ("m", None), ("\N{FULLWIDTH DIGIT ONE}d", None),
     ],
 )  # fmt: skip
 def test_intervals(text, seconds):

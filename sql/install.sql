@@ -347,3 +347,18 @@
 \ir ops/access/role_rights.sql
 \ir ops/grant_access.sql
 \ir ops/access/access.sql
+-- Recurring jobs: every minute, every night, and what leaves the log
+\ir schema/ml_archive.sql
+\ir schema/ml_archives.sql
+\ir ops/jobs/archived_weeks.sql
+\ir ops/jobs/detach_week.sql
+\ir ops/jobs/drop_week.sql
+\ir ops/jobs/record_archive.sql
+\ir ops/apply_retention.sql
+\ir ops/jobs/refusal_to_run.sql
+\ir ops/jobs/run_step.sql
+\ir ops/jobs/run_job.sql
+\ir ops/tick.sql
+\ir ops/nightly.sql
+\ir ops/jobs/schedule_jobs.sql
+\ir ops/jobs/unschedule_jobs.sql

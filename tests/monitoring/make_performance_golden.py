@@ -1,4 +1,4 @@
-"""Write what NannyML makes of the data sets of ``performance_data``: ``golden/performance_nannyml.json.zlib``.
+"""Write what NannyML makes of the data sets of ``performance_samples``: ``golden/performance_nannyml.json.gz``.
 
 NannyML pins libraries that this project does not use, so it lives in an environment of its own:
 
@@ -7,11 +7,11 @@ NannyML pins libraries that this project does not use, so it lives in an environ
     NML_DISABLE_USAGE_LOGGING=1 ENVIRONMENT/bin/python tests/monitoring/make_performance_golden.py
 """
 
+import gzip
 import json
 import math
 import sys
 import warnings
-import zlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,10 +20,10 @@ import pandas as pd
 from nannyml.calibration import _calculate_expected_calibration_error, _get_bin_index_edges
 from nannyml.performance_estimation.confidence_based import metrics
 from nannyml.sampling_error import binary_classification as errors
-from performance_data import drawn
+from performance_samples import drawn
 
 DATA_SETS = 1000
-FILE = Path(__file__).parent / "golden" / "performance_nannyml.json.zlib"
+FILE = Path(__file__).parent / "golden" / "performance_nannyml.json.gz"
 
 
 def number(value):
@@ -77,7 +77,7 @@ def main():
         found = [expected(seed) for seed in range(DATA_SETS)]
     libraries = {name: version(name) for name in ("nannyml", "numpy", "pandas", "scikit-learn")}
     FILE.parent.mkdir(exist_ok=True)
-    FILE.write_bytes(zlib.compress(json.dumps({**libraries, "expected": found}).encode(), 9))
+    FILE.write_bytes(gzip.compress(json.dumps({**libraries, "expected": found}).encode(), 9, mtime=0))
     sys.stdout.write(f"{len(found)} data sets, {FILE.stat().st_size:,} bytes\n")
 
 

@@ -10,20 +10,16 @@ IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
-    SELECT
-        sum(reached.positives * (reached.positives_so_far / reached.cases_so_far))
-        / nullif(sum(reached.positives), 0)::double precision
+    -- Equal scores are peers: each positive counts with the precision at its own score.
+    SELECT avg(reached.positives / reached.cases::double precision) FILTER (WHERE reached.positive)
     FROM (
         SELECT
-            level.positives,
-            sum(level.positives) OVER (ORDER BY level.value DESC)::double precision AS positives_so_far,
-            sum(level.cases) OVER (ORDER BY level.value DESC)::double precision AS cases_so_far
-        FROM (
-            SELECT score.value, count(*) AS cases, count(*) FILTER (WHERE score.positive) AS positives
-            FROM unnest(p_scores, p_positive) AS score (value, positive)
-            WHERE score.value > '-infinity' AND score.value < 'infinity' AND score.positive IS NOT NULL
-            GROUP BY score.value
-        ) AS level
+            score.positive,
+            count(*) FILTER (WHERE score.positive) OVER down_to AS positives,
+            count(*) OVER down_to AS cases
+        FROM unnest(p_scores, p_positive) AS score (value, positive)
+        WHERE score.value > '-infinity' AND score.value < 'infinity' AND score.positive IS NOT NULL
+        WINDOW down_to AS (ORDER BY score.value DESC)
     ) AS reached
 $function$;
 COMMENT ON FUNCTION ml.average_precision IS

@@ -44,6 +44,8 @@ DECLARE
     v_share record;
     v_figure record;
     v_half double precision;
+    v_scores double precision[] := p_scores;
+    v_is_win boolean[] := p_is_win;
 BEGIN
     SELECT
         count(*) AS events,
@@ -94,6 +96,10 @@ BEGIN
     END LOOP;
     IF v_count.events = 0 THEN
         RETURN;
+    ELSIF v_count.events < cardinality(p_scores) THEN
+        SELECT array_agg(g.score), array_agg(g.is_win) INTO v_scores, v_is_win
+        FROM unnest(p_scores, p_is_win) AS g (score, is_win)
+        WHERE g.score BETWEEN 0 AND 1 AND g.is_win IS NOT NULL;
     END IF;
     n := v_count.events;
     standard_error := NULL;
@@ -116,10 +122,8 @@ BEGIN
     END LOOP;
 
     IF p_metrics IS NULL OR 'roc_auc' = ANY (p_metrics) THEN
-        SELECT area.auc, area.standard_error, area.low, area.high INTO v_figure FROM (
-            SELECT array_agg(g.score) AS scores, array_agg(g.is_win) AS outcomes
-            FROM unnest(p_scores, p_is_win) AS g (score, is_win) WHERE g.score BETWEEN 0 AND 1
-        ) AS valid CROSS JOIN LATERAL ml.delong_auc(valid.scores, valid.outcomes, p_level) AS area;
+        SELECT area.auc, area.standard_error, area.low, area.high INTO v_figure
+        FROM ml.delong_auc(v_scores, v_is_win, p_level) AS area;
         IF v_figure.auc IS NOT NULL THEN
             metric := 'roc_auc';
             value := v_figure.auc;
@@ -132,8 +136,7 @@ BEGIN
 
     IF v_count.wins > 0 AND (p_metrics IS NULL OR 'average_precision' = ANY (p_metrics)) THEN
         metric := 'average_precision';
-        SELECT ml.average_precision(array_agg(g.score), array_agg(g.is_win)) INTO value
-        FROM unnest(p_scores, p_is_win) AS g (score, is_win) WHERE g.score BETWEEN 0 AND 1;
+        value := ml.average_precision(v_scores, v_is_win);
         standard_error := sqrt(greatest(value * (1 - value), 0) / v_count.wins);
         low := value;
         high := value;
@@ -155,8 +158,7 @@ BEGIN
         INTO v_figure
         FROM (
             SELECT ml.square(g.score - g.is_win::integer) AS brier, ml.log_loss(g.score, g.is_win) AS log_loss
-            FROM unnest(p_scores, p_is_win) AS g (score, is_win)
-            WHERE g.score BETWEEN 0 AND 1 AND g.is_win IS NOT NULL
+            FROM unnest(v_scores, v_is_win) AS g (score, is_win)
         ) AS loss;
         FOR v_share IN
             SELECT loss.name, loss.value, loss.error
@@ -178,7 +180,7 @@ BEGIN
 
     IF p_metrics IS NULL OR 'ece' = ANY (p_metrics) THEN
         metric := 'ece';
-        SELECT found.* INTO v_figure FROM ml.expected_calibration_error(p_scores, p_is_win) AS found;
+        SELECT found.* INTO v_figure FROM ml.expected_calibration_error(v_scores, v_is_win) AS found;
         value := v_figure.value;
         standard_error := v_figure.standard_error;
         by_chance := v_figure.by_chance;

@@ -9,6 +9,8 @@ CREATE OR REPLACE FUNCTION ml.measure_baseline(p_baseline_id bigint, p_at timest
 RETURNS integer
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+-- Sorting on disk takes twice as long.
+SET work_mem = '64MB'
 AS $function$
 DECLARE
     v_baseline public.ml_baselines;

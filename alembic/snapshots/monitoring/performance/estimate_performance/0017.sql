@@ -32,6 +32,8 @@ LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+-- Sorting on disk takes twice as long.
+SET work_mem = '64MB'
 AS $function$
 DECLARE
     c_least_labels CONSTANT integer := 200;
@@ -87,8 +89,8 @@ BEGIN
             figure.metric,
             figure.value,
             band.error,
-            greatest(figure.value - 3 * band.error, 0),
-            least(figure.value + 3 * band.error, 1),
+            CASE WHEN band.error IS NOT NULL THEN greatest(figure.value - 3 * band.error, 0) END,
+            CASE WHEN band.error IS NOT NULL THEN least(figure.value + 3 * band.error, 1) END,
             v_group.predictions,
             v_group.labelled,
             v_group.estimated,

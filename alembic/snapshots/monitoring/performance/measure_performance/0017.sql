@@ -41,6 +41,8 @@ LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+-- Sorting on disk takes twice as long.
+SET work_mem = '64MB'
 AS $function$
 DECLARE
     c_decision CONSTANT text[] := ARRAY[

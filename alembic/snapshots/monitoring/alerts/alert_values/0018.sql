@@ -16,7 +16,7 @@ SET timezone = 'UTC'
 AS $function$
 DECLARE
     v_minute CONSTANT timestamptz := date_bin('1 minute', p_at, '2000-01-01 00:00:00+00');
-    v_minute_metrics CONSTANT text[] := '{latency_p95_ms,fallback_rate,error_rate,cache_hit_rate}';
+    v_minute_metrics CONSTANT text[] := '{latency_p95_ms,fallback_rate,error_rate,cache_hit_rate}'::text[];
     v_no_settings CONSTANT text := 'ml_settings has no row: restore it with INSERT INTO ml_settings DEFAULT VALUES';
     v_settings CONSTANT jsonb := (SELECT to_jsonb(s) FROM public.ml_settings AS s);
     v_rule public.ml_alert_rules;

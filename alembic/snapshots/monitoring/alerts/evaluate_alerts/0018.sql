@@ -18,8 +18,8 @@ DECLARE
     v_change record;
     v_rule public.ml_alert_rules;
     v_notified timestamptz;
-    v_transitions jsonb := '[]';
-    v_errors jsonb := '{}';
+    v_transitions jsonb := '[]'::jsonb;
+    v_errors jsonb := '{}'::jsonb;
     v_notifications integer := 0;
     v_written integer;
     v_place text := '';

@@ -12,7 +12,7 @@ LANGUAGE plpgsql
 IMMUTABLE
 AS $function$
 DECLARE
-    v_needed CONSTANT integer := greatest(ceil(extract(epoch FROM p_rule.for_duration) / 60), 1);
+    v_needed CONSTANT integer := greatest(pg_catalog.ceil(extract(epoch FROM p_rule.for_duration) / 60), 1);
     v_silence interval := p_at - p_alert.last_known_at;
     v_patience CONSTANT interval := greatest(2 * p_rule.for_duration, interval '5 minutes');
 BEGIN

@@ -26,7 +26,7 @@ BEGIN
     v_is_computed := (v_last BETWEEN v_minute - interval '10 minutes' AND v_minute) IS NOT TRUE;
 
     WITH current AS (
-        SELECT c.alert FROM ml.compute_alert_states(v_minute - interval '60 minutes', v_minute, true) AS c
+        SELECT c.alert FROM ml.compute_alert_states(v_minute - interval '60 minutes', v_at, true) AS c
         WHERE v_is_computed AND c.from_state IS NULL
         UNION ALL
         SELECT a FROM public.ml_alerts AS a WHERE NOT v_is_computed

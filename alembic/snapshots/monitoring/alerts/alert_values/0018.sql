@@ -3,7 +3,7 @@
 -- Reads: ml_alert_rules, ml_settings. Writes: nothing.
 
 -- With p_from also what rules about rates and latency saw in the minutes that ended after it; states and nightly runs
--- are known of the last minute alone. breached is NULL when a minute cannot be judged.
+-- are known as of p_at alone. breached is NULL when a minute cannot be judged.
 CREATE OR REPLACE FUNCTION ml.alert_values(p_at timestamptz DEFAULT now(), p_from timestamptz DEFAULT NULL)
 RETURNS TABLE (
     evaluated_at timestamptz, rule text, key text, value double precision, bound double precision,
@@ -16,7 +16,7 @@ SET timezone = 'UTC'
 AS $function$
 DECLARE
     v_minute CONSTANT timestamptz := date_bin('1 minute', p_at, '2000-01-01 00:00:00+00');
-    v_minute_metrics CONSTANT text[] := '{latency_p95_ms,fallback_rate,error_rate,cache_hit_rate}';
+    v_minute_metrics CONSTANT text[] := '{latency_p95_ms,fallback_rate,error_rate,cache_hit_rate}'::text[];
     v_no_settings CONSTANT text := 'ml_settings has no row: restore it with INSERT INTO ml_settings DEFAULT VALUES';
     v_settings CONSTANT jsonb := (SELECT to_jsonb(s) FROM public.ml_settings AS s);
     v_rule public.ml_alert_rules;
@@ -52,7 +52,7 @@ BEGIN
                 END,
                 left(m.detail, 500),
                 CASE WHEN given.threshold IS NULL THEN v_no_settings END
-            FROM ml.measure_state(v_rule.metric, v_minute, v_rule.evaluation_window) AS m
+            FROM ml.measure_state(v_rule.metric, p_at, v_rule.evaluation_window) AS m
             CROSS JOIN LATERAL (
                 SELECT coalesce(v_rule.threshold, (v_settings ->> v_rule.threshold_setting)::double precision) AS threshold
             ) AS given;

@@ -15,6 +15,7 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $function$
 DECLARE
+    v_minute CONSTANT timestamptz := date_bin('1 minute', p_to, '2000-01-01 00:00:00+00');
     v_rule public.ml_alert_rules;
     v_alert public.ml_alerts;
     v_next public.ml_alerts;
@@ -29,7 +30,7 @@ BEGIN
             FROM measured AS v
             UNION ALL
             -- An alert that nothing was measured for; a rule that never was has a row as well.
-            SELECT p_to, known.rule, known.key, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT v_minute, known.rule, known.key, NULL, NULL, NULL, NULL, NULL, NULL
             FROM (
                 SELECT a.rule, a.key FROM public.ml_alerts AS a
                 WHERE NOT p_afresh AND EXISTS (SELECT FROM public.ml_alert_rules AS r WHERE r.enabled AND r.rule = a.rule)
@@ -102,12 +103,12 @@ BEGIN
     LOOP
         rule := v_alert.rule;
         key := v_alert.key;
-        occurred_at := p_to;
+        occurred_at := v_minute;
         alert := v_alert;
-        alert.last_evaluated_at := p_to;
+        alert.last_evaluated_at := v_minute;
         IF v_alert.state <> 'normal' THEN
             alert.state := CASE v_alert.state WHEN 'firing' THEN 'resolved' ELSE 'normal' END;
-            alert.resolved_at := CASE v_alert.state WHEN 'firing' THEN p_to ELSE v_alert.resolved_at END;
+            alert.resolved_at := CASE v_alert.state WHEN 'firing' THEN v_minute ELSE v_alert.resolved_at END;
             alert.pending_since := NULL;
             alert.breached_minutes := 0;
             from_state := v_alert.state;

@@ -18,8 +18,8 @@ DECLARE
     v_change record;
     v_rule public.ml_alert_rules;
     v_notified timestamptz;
-    v_transitions jsonb := '[]';
-    v_errors jsonb := '{}';
+    v_transitions jsonb := '[]'::jsonb;
+    v_errors jsonb := '{}'::jsonb;
     v_notifications integer := 0;
     v_written integer;
     v_place text := '';
@@ -38,7 +38,7 @@ BEGIN
     END IF;
     v_from := greatest(v_last, v_minute - interval '60 minutes');
 
-    FOR v_change IN SELECT c.* FROM ml.compute_alert_states(v_from, v_minute) AS c LOOP
+    FOR v_change IN SELECT c.* FROM ml.compute_alert_states(v_from, p_at) AS c LOOP
         -- Changes of one alert follow each other, its state comes last.
         IF v_place <> v_change.rule || ' ' || v_change.key THEN
             v_place := v_change.rule || ' ' || v_change.key;

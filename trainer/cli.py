@@ -75,6 +75,9 @@ VERBS: tuple[Verb, ...] = (
         "Fit calibrators to the outcomes of logged predictions, and register a better one.",
     ),
     Verb("status", "trainer.status:command", "Say what is live and how it does."),
+    Verb(
+        "dashboard", "trainer.dashboard.command:command", "Draw the monitoring dashboard as one HTML page, or serve it."
+    ),
     Verb("backfill", "trainer.backfill:command", "Score the events that have no score yet."),
     Verb("retrain", "trainer.retrain:command", "Fit a new model when that is due, and make it the challenger."),
     Verb("release", "trainer.release:command", "Release a fitted model into generated/ with its revision."),

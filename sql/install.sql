@@ -252,6 +252,27 @@
 \ir monitoring/experiments/compare_with_rules.sql
 \ir monitoring/experiments/ml_rules_comparison.sql
 
+-- Watching it: drift
+\ir monitoring/drift/jensen_shannon_distance.sql
+\ir monitoring/drift/hellinger_distance.sql
+\ir monitoring/drift/population_stability_index.sql
+\ir monitoring/drift/goodness_of_fit_test.sql
+\ir monitoring/drift/homogeneity_test.sql
+\ir monitoring/drift/wasserstein_distance.sql
+\ir monitoring/drift/smirnov_survival.sql
+\ir monitoring/drift/kolmogorov_smirnov_test.sql
+\ir monitoring/drift/equal_width_edges.sql
+\ir monitoring/drift/doane_edges.sql
+\ir monitoring/drift/bin_together.sql
+\ir monitoring/drift/measure_drift.sql
+\ir monitoring/drift/drift_limits.sql
+\ir monitoring/drift/describe_values.sql
+\ir monitoring/drift/feature_drift.sql
+\ir monitoring/drift/feature_drift_score.sql
+\ir monitoring/drift/run_drift.sql
+\ir monitoring/drift/ml_feature_drift.sql
+\ir monitoring/ml_set_baseline.sql
+
 -- Challengers: shadow, canary, and the stages that the comparisons decide
 \ir ops/rollout/set_challenger.sql
 \ir ops/rollout/withdraw_challenger.sql

@@ -181,12 +181,14 @@
 \ir ops/recalibration/fit_sigmoid.sql
 \ir ops/recalibration/fit_calibrator.sql
 \ir ops/recalibration/calibration_row.sql
+\ir ops/recalibration/prediction_outcomes.sql
 \ir ops/recalibration/calibration_rows.sql
 \ir ops/recalibration/calibrated_by.sql
 \ir ops/recalibration/walk_forward_starts.sql
 \ir ops/recalibration/predict_walk_forward.sql
 \ir ops/recalibration/compare_calibration.sql
 \ir ops/recalibration/resampled_spans.sql
+\ir ops/recalibration/probability_bin.sql
 \ir ops/recalibration/measure_calibration.sql
 \ir ops/recalibration/area_under_roc.sql
 \ir ops/recalibration/choose_calibrator.sql
@@ -272,6 +274,22 @@
 \ir monitoring/drift/run_drift.sql
 \ir monitoring/drift/ml_feature_drift.sql
 \ir monitoring/ml_set_baseline.sql
+
+-- Watching it: performance
+\ir monitoring/performance/calibration_bins.sql
+\ir monitoring/performance/expected_calibration_error.sql
+\ir monitoring/performance/average_precision.sql
+\ir monitoring/performance/classification_metrics.sql
+\ir monitoring/performance/estimated_metrics.sql
+\ir monitoring/performance/sampling_deviations.sql
+\ir monitoring/performance/measure_performance.sql
+\ir monitoring/performance/estimate_performance.sql
+\ir monitoring/performance/reliability_table.sql
+\ir monitoring/performance/measure_baseline.sql
+\ir monitoring/performance/store_baseline_performance.sql
+\ir monitoring/performance/run_performance.sql
+\ir monitoring/performance/retraining_reasons.sql
+\ir monitoring/performance/ml_model_performance.sql
 
 -- Challengers: shadow, canary, and the stages that the comparisons decide
 \ir ops/rollout/set_challenger.sql

@@ -300,6 +300,15 @@
 -- Watching it: alerts
 \ir monitoring/alerts/audit_alert_rules.sql
 \ir monitoring/alerts/ml_alert_rules_90_audit.sql
+\ir monitoring/alerts/minute_alert_values.sql
+\ir monitoring/alerts/measure_state.sql
+\ir monitoring/alerts/alert_values.sql
+\ir monitoring/alerts/next_alert_state.sql
+\ir monitoring/alerts/compute_alert_states.sql
+\ir monitoring/alerts/describe_alert.sql
+\ir monitoring/alerts/evaluate_alerts.sql
+\ir monitoring/alerts/silence_alert.sql
+\ir monitoring/ml_alerts.sql
 
 -- Watching it: a view for each panel of the dashboards
 \ir monitoring/panels/panel_bounds.sql

@@ -78,6 +78,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "dashboard", "trainer.dashboard.command:command", "Draw the monitoring dashboard as one HTML page, or serve it."
     ),
+    Verb("notify", "trainer.notify:command", "Deliver notifications of alerts to PagerDuty or a webhook."),
     Verb("backfill", "trainer.backfill:command", "Score the events that have no score yet."),
     Verb("retrain", "trainer.retrain:command", "Fit a new model when that is due, and make it the challenger."),
     Verb("release", "trainer.release:command", "Release a fitted model into generated/ with its revision."),

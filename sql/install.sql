@@ -338,3 +338,10 @@
 \ir monitoring/panels/v_ml_reliability.sql
 \ir monitoring/panels/v_ml_canary.sql
 \ir monitoring/panels/v_ml_alert_timeline.sql
+
+-- Who may do what: after everything that rights are given on
+\ir ops/access/governed_objects.sql
+\ir ops/access/held_rights.sql
+\ir ops/access/role_rights.sql
+\ir ops/grant_access.sql
+\ir ops/access/access.sql

@@ -318,6 +318,8 @@
 \ir monitoring/panels/panel_bounds.sql
 \ir monitoring/panels/panel_minutes.sql
 \ir monitoring/panels/panel_hours.sql
+\ir monitoring/panels/summarize_outcomes.sql
+\ir monitoring/panels/summarize_adoption.sql
 \ir monitoring/panels/panel_outcomes.sql
 \ir monitoring/panels/v_ml_latency_1m.sql
 \ir monitoring/panels/v_ml_throughput_1m.sql

@@ -98,7 +98,7 @@ FROM (
         m.rule_confidence_histogram,
         m.blended_confidence_histogram
     FROM ml.metrics_by_hour(
-        (SELECT b.log_hours_from FROM ml.panel_bounds AS b), pg_catalog.statement_timestamp() + interval '1 day'
+        (SELECT b.log_hours_from FROM ml.panel_bounds AS b), pg_catalog.statement_timestamp() + interval '24 hours'
     ) AS m
 ) AS metrics;
 COMMENT ON VIEW ml.panel_hours IS

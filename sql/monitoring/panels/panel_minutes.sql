@@ -1,4 +1,4 @@
--- Counts and histograms for panels: minutes of the last 7 days, hours before, the newest ones counted from the log.
+-- Counts and histograms for panels: minutes of the last 3 days, hours before, the newest ones counted from the log.
 -- Called by: views of panels. Calls: ml.metrics_by_minute. Reads: ml.panel_bounds, ml_metrics_1h, ml_metrics_1m. Writes: nothing.
 
 -- A filter on bucket reaches the indexes of both tables, whatever its range: a year is read as 8,760 hours at most, not as
@@ -130,11 +130,11 @@ FROM (
         m.rule_confidence_histogram,
         m.blended_confidence_histogram
     FROM ml.metrics_by_minute(
-        (SELECT b.log_minutes_from FROM ml.panel_bounds AS b), pg_catalog.statement_timestamp() + interval '1 day'
+        (SELECT b.log_minutes_from FROM ml.panel_bounds AS b), pg_catalog.statement_timestamp() + interval '24 hours'
     ) AS m
 ) AS metrics;
 COMMENT ON VIEW ml.panel_minutes IS
-    'Counts and histograms for panels: minutes of the last 7 days, hours before, the newest ones counted from the log.';
+    'Counts and histograms for panels: minutes of the last 3 days, hours before, the newest ones counted from the log.';
 COMMENT ON COLUMN ml.panel_minutes.bucket IS
     'Start of the minute or hour; a filter on it reaches the index of the stored ones, whatever its range.';
 COMMENT ON COLUMN ml.panel_minutes.seconds IS 'Length of the bucket: 60 or 3600.';

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html import escape
+from itertools import count
 from statistics import fmean
 from typing import Any
 
@@ -57,9 +58,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What the box of a panel holds; ``note`` is said below it."""
+    """What the box of a panel holds; ``legend`` has names and colours, ``note`` is said below it."""
 
     chart: go.Figure | None = None
+    legend: tuple[tuple[str, str], ...] = ()
     values: tuple[Shown, ...] = ()
     table: Table | None = None
     markdown: str = ""
@@ -83,7 +85,7 @@ class Series:
         return [value if isinstance(value, int | float) and math.isfinite(value) else None for value in self.values]
 
 
-def draw(answer: Answer, time_range: TimeRange) -> Drawing:
+def draw(answer: Answer) -> Drawing:
     """Draw the answer to a panel's queries; a kind of panel that is not known is drawn as a table."""
     panel = answer.panel
     if answer.error:
@@ -93,7 +95,7 @@ def draw(answer: Answer, time_range: TimeRange) -> Drawing:
     frames = [frame for frame in answer.frames if frame.rows]
     if not frames:
         return Drawing(empty=panel.settings().no_value or NO_DATA)
-    drawing = _DRAWERS.get(panel.kind, _table)(panel, frames, time_range)
+    drawing = _DRAWERS.get(panel.kind, _table)(panel, frames, answer.time_range)
     if drawing is None:
         return Drawing(empty=panel.settings().no_value or NO_DATA)
     if any(frame.cut for frame in frames):
@@ -189,7 +191,7 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
     lines = series_of(panel, frames, time_range)
     if not any(value is not None for line in lines for value in line.numbers):
         return None
-    colours = _colours([line.name for line in lines], [line.settings for line in lines])
+    colours = _colours([line.settings for line in lines])
     figure = go.Figure()
     right = [line.settings.custom.get("axisPlacement") == "right" for line in lines]
     sides = {
@@ -234,9 +236,9 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
     for side, group in sides.items():
         if group:
             _value_axis(figure, group, scales[side], right=side)
-    figure.update_xaxes(type="date", range=[_stamp(time_range.start), _stamp(time_range.end)], nticks=8)
+    figure.update_xaxes(type="date", range=[_stamp(time_range.start), _stamp(time_range.end)], nticks=6, tickangle=0)
     figure.update_layout(hovermode="x unified")
-    return Drawing(chart=_finished(figure, panel, [line.name for line in lines]))
+    return _finished(figure, panel, list(zip([line.name for line in lines], colours, strict=True)))
 
 
 def _scale(lines: Sequence[Series]) -> Scale:
@@ -266,10 +268,7 @@ def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right
     if axis["type"] == "log":
         axis["range"] = [None if end is None or end <= 0 else math.log10(end) for end in axis["range"]]
     if axis["range"] == [None, None]:
-        # A flat line lies in the middle of an axis that shows how large it is.
         del axis["range"]
-        if axis["type"] == "linear":
-            axis["rangemode"] = "tozero" if not numbers or min(numbers) >= 0 else "normal"
     if right:
         axis |= {"overlaying": "y", "side": "right", "showgrid": False}
     figure.update_layout(**{"yaxis2" if right else "yaxis": axis})
@@ -323,9 +322,12 @@ def _barchart(panel: Panel, frames: Sequence[Frame], _time_range: TimeRange) -> 
     largest = max((abs(row[i]) for row in frame.rows for i in bars if row[i] is not None), default=0.0)
     how = scale(settings[0].unit, largest)
     figure = go.Figure()
+    mode = str(panel.options.get("stacking") or "none")
     few = len(categories) * len(bars) <= 16 and panel.options.get("showValue") != "never"
+    least_shown = 0.15 * largest if mode != "none" else 0.0
     positions = list(range(len(categories)))
-    for i, item, title, colour in zip(bars, settings, titles, _colours(titles, settings), strict=True):
+    plain = _colours(settings)
+    for i, item, title, colour in zip(bars, settings, titles, plain, strict=True):
         values = [None if row[i] is None else row[i] / how.divisor for row in frame.rows]
         steps = len([step for step in item.thresholds if step.value is not None])
         by_value = item.colour_mode == "thresholds" and steps and len(bars) == 1
@@ -336,16 +338,23 @@ def _barchart(panel: Panel, frames: Sequence[Frame], _time_range: TimeRange) -> 
             orientation="h" if horizontal else "v",
             name=escape(title),
             marker={"color": colours},
-            text=[show(row[i], item.unit, item.decimals) for row in frame.rows] if few else None,
+            text=[
+                show(row[i], item.unit, item.decimals) if row[i] is not None and row[i] >= least_shown else ""
+                for row in frame.rows
+            ]
+            if few
+            else None,
             textposition="auto",
+            textangle=0,
+            textfont={"size": 11},
             customdata=full,
             hovertemplate=f"%{{customdata}}: %{{{'x' if horizontal else 'y'}:{how.form}}}{escape(how.suffix)}"
             f"<extra>{escape(title) if len(bars) > 1 else ''}</extra>",
         )
-    mode = panel.options.get("stacking") or "none"
     figure.update_layout(
         barmode="group" if mode == "none" else "relative",
         barnorm="percent" if mode == "percent" else None,
+        uniformtext={"minsize": 9, "mode": "hide"},
         bargap=0.06 if len(categories) >= 15 and not horizontal else 0.25,
     )
     values_axis = {"tickformat": how.form, "ticksuffix": escape(how.suffix), "rangemode": "tozero", "nticks": 6}
@@ -360,7 +369,7 @@ def _barchart(panel: Panel, frames: Sequence[Frame], _time_range: TimeRange) -> 
         figure.update_yaxes(**values_axis, automargin=True)
         figure.update_xaxes(**names_axis, automargin=True)
     least = 80 + (26 if len(bars) == 1 or mode != "none" else 18 * len(bars)) * len(categories) if horizontal else 0
-    return Drawing(chart=_finished(figure, panel, titles if len(titles) > 1 else [], least=least))
+    return _finished(figure, panel, list(zip(titles, plain, strict=True)), least)
 
 
 # --------------------------------------------------------------------------------------- heat map and states
@@ -397,12 +406,16 @@ def _heatmap(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Dr
             "tickformat": how.form,
             "ticksuffix": escape(how.suffix),
             "outlinewidth": 0,
+            "lenmode": "pixels",
+            "len": 240,
+            "y": 1,
+            "yanchor": "top",
             "nticks": 5,
         },
     )
-    every = max(1, math.ceil(len(times) / 8))
+    every = max(1, math.ceil(len(times) / 6))
     figure.update_xaxes(
-        tickvals=list(range(len(times)))[::every], ticktext=_time_labels(times)[::every], showgrid=False
+        tickvals=list(range(len(times)))[::every], ticktext=_time_labels(times)[::every], tickangle=0, showgrid=False
     )
     figure.update_yaxes(
         tickvals=list(range(len(lines))),
@@ -411,7 +424,7 @@ def _heatmap(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Dr
         showgrid=False,
         automargin=True,
     )
-    return Drawing(chart=_finished(figure, panel, [], least=70 + (13 if len(lines) > 20 else 20) * len(lines)))
+    return _finished(figure, panel, least=70 + (13 if len(lines) > 20 else 20) * len(lines))
 
 
 def _states(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Drawing | None:
@@ -430,8 +443,9 @@ def _states(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Dra
             spans.setdefault((shown, colour or ""), []).append((place, start, end))
     figure = go.Figure()
     names = [name for name, _ in spans]
-    plain = _colours(names, [FieldSettings()] * len(names))
-    for ((name, colour), found), other in zip(spans.items(), plain, strict=True):
+    plain = _colours([FieldSettings()] * len(names))
+    drawn = [colour_code(colour) if colour else other for (_, colour), other in zip(spans, plain, strict=True)]
+    for (name, _), code, found in zip(spans, drawn, spans.values(), strict=True):
         figure.add_bar(
             orientation="h",
             name=escape(name),
@@ -439,7 +453,7 @@ def _states(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Dra
             x=[(end - start).total_seconds() * 1000 for _, start, end in found],
             y=[place for place, _, _ in found],
             width=0.7,
-            marker={"color": colour_code(colour) if colour else other},
+            marker={"color": code},
             customdata=[
                 f"{escape(lines[place].name)}: {escape(name)}<br>{show_time(start)} to {show_time(end)}"
                 for place, start, end in found
@@ -447,14 +461,14 @@ def _states(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Dra
             hovertemplate="%{customdata}<extra></extra>",
         )
     figure.update_layout(barmode="overlay")
-    figure.update_xaxes(type="date", range=[_stamp(time_range.start), _stamp(time_range.end)], nticks=8)
+    figure.update_xaxes(type="date", range=[_stamp(time_range.start), _stamp(time_range.end)], nticks=6, tickangle=0)
     figure.update_yaxes(
         tickvals=list(range(len(lines))),
         ticktext=[escape(_cut(line.name)) for line in lines],
         showgrid=False,
         automargin=True,
     )
-    return Drawing(chart=_finished(figure, panel, names, least=90 + 28 * len(lines)))
+    return _finished(figure, panel, list(zip(names, drawn, strict=True)), 90 + 28 * len(lines))
 
 
 def _spans(line: Series, time_range: TimeRange) -> list[tuple[Any, datetime, datetime]]:
@@ -598,13 +612,10 @@ def colour_code(name: str) -> str:
     return "#" + "".join(f"{round(level + (towards - level) * abs(part)):02x}" for level in hex_to_rgb(code))
 
 
-def _colours(names: Sequence[str], settings: Sequence[FieldSettings]) -> list[str]:
+def _colours(settings: Sequence[FieldSettings]) -> list[str]:
     """Return a colour for each line: its own, or the next one of the palette."""
-    free = iter(range(len(names)))
-    return [
-        colour_code(item.colour) if item.colour else PALETTE[next(free) % len(PALETTE)]
-        for _, item in zip(names, settings, strict=True)
-    ]
+    free = count()
+    return [colour_code(item.colour) if item.colour else PALETTE[next(free) % len(PALETTE)] for item in settings]
 
 
 def _with_opacity(colour: str, opacity: float) -> str:
@@ -612,22 +623,18 @@ def _with_opacity(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{opacity:.3g})"
 
 
-def _finished(figure: go.Figure, panel: Panel, legend: Sequence[str], least: int = 0) -> go.Figure:
-    """Give a chart the page's style, its height and, for more than one line, a legend below."""
-    shown = len(legend) > 1 and (panel.options.get("legend") or {}).get("showLegend", True)
-    per_line = max(40, panel.width * 6)  # letters that fit beside each other in the box
-    rows = math.ceil(sum(len(name) + 6 for name in legend) / per_line) if shown else 0
-    height = max(least, panel.height * GRID_UNIT - 40, 200) + 18 * rows
-    styled(figure, height)
+def _finished(figure: go.Figure, panel: Panel, legend: Sequence[tuple[str, str]] = (), least: int = 0) -> Drawing:
+    """Give a chart the page's style and its height; the legend, for more than one line, is the page's to show."""
+    styled(figure, max(least, panel.height * GRID_UNIT - 56, 190))
     figure.update_layout(
-        showlegend=bool(shown),
-        legend={"y": -34 / (height - 60), "font": {"size": 11}, "itemclick": False, "itemdoubleclick": False},
-        margin={"l": 8, "r": 8, "t": 8, "b": 34 + 18 * rows},
+        showlegend=False,
+        margin={"l": 8, "r": 8, "t": 8, "b": 24},
         hoverlabel={"bgcolor": "#262b33", "font": {"color": "#f2f3f5", "size": 12}, "bordercolor": "#262b33"},
     )
     figure.update_yaxes(automargin=True)
     figure.update_xaxes(automargin=True)
-    return figure
+    wanted = len(legend) > 1 and (panel.options.get("legend") or {}).get("showLegend", True)
+    return Drawing(chart=figure, legend=tuple(legend) if wanted else ())
 
 
 def _stamp(time: datetime) -> str:

@@ -85,7 +85,7 @@ def render(
     texts = {name: Variable(_text(variable)) for name, variable in (snapshot.variables if snapshot else {}).items()}
     drawings: dict[int, Drawing] = {}
     if snapshot:
-        drawings = {number: draw(answer, snapshot.time_range) for number, answer in snapshot.answers.items()}
+        drawings = {number: draw(answer) for number, answer in snapshot.answers.items()}
     labels = {variable.name: variable.label for variable in dashboard.variables}
     return template.render(
         dashboard=dashboard,
@@ -95,7 +95,7 @@ def render(
         interruption=interruption,
         chosen=[(labels[name], text.value) for name, text in texts.items()],
         titled=lambda text: replace_variables(text, texts),
-        period=_period(snapshot.time_range) if snapshot else "",
+        period=_period,
         show_time=show_time,
     )
 
@@ -108,12 +108,11 @@ def _text(variable: Variable) -> str:
 
 
 def _period(time_range: TimeRange) -> str:
-    seconds = (time_range.end - time_range.start).total_seconds()
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length and not round(seconds) % length:
-            return f"the last {round(seconds) // length} {unit}"
-    if round(seconds) in (3600, 86400):
-        return "the last hour" if round(seconds) == 3600 else "the last 24 hours"
+    seconds = round((time_range.end - time_range.start).total_seconds())
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count, rest = divmod(seconds, length)
+        if count and not rest and (unit, count) != ("day", 1):
+            return f"last {count} {unit}s" if count > 1 else f"last {unit}"
     return f"since {show_time(time_range.start)} UTC"
 
 

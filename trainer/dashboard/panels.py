@@ -87,6 +87,8 @@ class Panel:
     height: int
     points: int
     least_interval: float
+    time_from: float | None = None
+    """Seconds before the end of the dashboard's range at which the panel's own range begins; None: the dashboard's."""
 
     def settings(self, column: str = "", kind: str = "", shown: str = "") -> FieldSettings:
         """Return how to show a column, by its name, its kind (``time``, ``number``, ``text``) and how it is called."""
@@ -229,6 +231,7 @@ def _panel(item: JSON) -> Panel:
         height=grid.get("h", 8),
         points=item.get("maxDataPoints") or 600,
         least_interval=parse_interval(str(item.get("interval") or "0")) or 0.0,
+        time_from=parse_interval(str(item.get("timeFrom") or "").removeprefix("now-")),
     )
 
 

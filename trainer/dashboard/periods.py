@@ -39,7 +39,7 @@ def time_range(since: str | None, now: datetime, connection: psycopg.Connection[
             start = as_utc(datetime.fromisoformat(since.strip())) or now
         except ValueError:
             raise UserError(
-                f"--since {since} is not understood: give a length like 90m, 24h or 7d, or a time like 2026-01-31T08:00."
+                f"--since {since} is not understood: give a length like 90m, 24h or 7d, or a time like 2026-01-31."
             ) from None
     if start >= now:
         raise UserError(f"--since {since} does not lie in the past: give a length of at least 1m, or an earlier time.")

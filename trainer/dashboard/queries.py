@@ -54,6 +54,7 @@ class Answer:
     """What the queries of one panel brought: frames, or a sentence that says what went wrong."""
 
     panel: Panel
+    time_range: TimeRange
     frames: tuple[Frame, ...] = ()
     error: str = ""
 
@@ -69,6 +70,8 @@ def run_panel(
 
     A query that fails is an answer with a sentence; a lost connection is an ``OperationalError``.
     """
+    if panel.time_from:
+        time_range = TimeRange(time_range.end - timedelta(seconds=panel.time_from), time_range.end)
     frames = []
     for target in panel.targets:
         try:
@@ -76,13 +79,13 @@ def run_panel(
             query = expand(target.sql, time_range, variables, interval=interval)
             columns, rows = fetch(connection, query.sql, seconds, MOST_ROWS + 1)
         except MacroError as error:
-            return Answer(panel, error=f"The query cannot be expanded: {error}.")
+            return Answer(panel, time_range, error=f"The query cannot be expanded: {error}.")
         except psycopg.Error as error:
             if connection.closed:
                 raise
-            return Answer(panel, error=explain(error, seconds))
+            return Answer(panel, time_range, error=explain(error, seconds))
         frames.append(Frame(target, columns, rows[:MOST_ROWS], query.fill, len(rows) > MOST_ROWS))
-    return Answer(panel, tuple(frames))
+    return Answer(panel, time_range, tuple(frames))
 
 
 def fetch(

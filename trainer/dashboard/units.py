@@ -42,7 +42,11 @@ def scale(unit: str, largest: float) -> Scale:
     if unit == "percent":
         return Scale(1.0, " %", _DIGITS)
     prefix, _, text = unit.partition(":")
-    suffix = text.strip() if prefix == "suffix" else _PER.get(unit, unit if unit not in ("", "none", "short", "string") else "")
+    suffix = (
+        text.strip()
+        if prefix == "suffix"
+        else _PER.get(unit, unit if unit not in ("", "none", "short", "string") else "")
+    )
     return Scale(1.0, f" {suffix}" if suffix and not suffix.startswith("/") else suffix, ",.7~r")
 
 
@@ -67,7 +71,7 @@ def show(value: object, unit: str = "", decimals: int | None = None) -> str:
     if unit in ("", "none", "short") and abs(value) >= 1e6:
         step, name = (1e9, "G") if abs(value) >= 1e9 else (1e6, "M")
         return f"{_digits(value / step, decimals, 3)} {name}"
-    return f"{_digits(value / how.divisor, decimals, 4)}{how.suffix}"
+    return f"{_digits(value / how.divisor, decimals, 3 if how.suffix else 4)}{how.suffix}"
 
 
 def show_time(time: datetime) -> str:

@@ -645,7 +645,7 @@ def _stamp(time: datetime) -> str:
 def _time_labels(times: Sequence[datetime]) -> list[str]:
     days = all(time.time().isoformat() == "00:00:00" for time in times)
     one_day = times[-1] - times[0] < timedelta(days=1)
-    return [f"{time:%d %b}" if days else f"{time:%H:%M}" if one_day else f"{time:%d %b<br>%H:%M}" for time in times]
+    return [f"{time:%d<br>%b}" if days else f"{time:%H:%M}" if one_day else f"{time:%d %b<br>%H:%M}" for time in times]
 
 
 def _cut(text: str, most: int = 28) -> str:

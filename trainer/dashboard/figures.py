@@ -360,7 +360,7 @@ def _barchart(panel: Panel, frames: Sequence[Frame], _time_range: TimeRange) -> 
     values_axis = {"tickformat": how.form, "ticksuffix": escape(how.suffix), "rangemode": "tozero", "nticks": 6}
     if settings[0].custom.get("axisLabel"):
         values_axis["title"] = escape(str(settings[0].custom["axisLabel"]))
-    every = max(1, math.ceil(len(positions) / (24 if horizontal else 10)))
+    every = 1 if horizontal else max(1, math.ceil(len(positions) / 10))
     names_axis = {"tickvals": positions[::every], "ticktext": categories[::every], "showgrid": False}
     if horizontal:
         figure.update_xaxes(**values_axis)

@@ -143,7 +143,7 @@ def explain(error: psycopg.Error, seconds: float) -> str:
     if isinstance(error, QueryCanceled):
         return f"The query took longer than {seconds:g} s: choose a shorter time range, or a longer --timeout."
     if isinstance(error, UndefinedTable | UndefinedFunction | UndefinedColumn):
-        return f"{sentence_of(error)} The database may be at an older schema: {MIGRATE}."
+        return f"{_said(error)} The database may be at an older schema: {MIGRATE}."
     if isinstance(error, InsufficientPrivilege):
         return f"{_said(error)} The role ml_dashboard may read the panels: GRANT it to the role that you use."
     return sentence_of(error)

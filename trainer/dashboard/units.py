@@ -86,8 +86,7 @@ def _digits(value: float, decimals: int | None, significant: int) -> str:
     if value == 0 or float(value).is_integer():
         return f"{value:,.0f}"
     whole = math.floor(math.log10(abs(value))) + 1
-    places = max(0, significant - max(whole, 1)) if abs(value) >= 1e-3 else significant - whole
-    text = f"{value:,.{places}f}"
+    text = f"{value:,.{max(0, significant - whole)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -316,6 +316,7 @@ def test_chunks_put_together_are_the_file(
     assert shares == sorted(shares)
     assert shares[-1] == 1
     read = pd.concat([found.bars for found in chunks])
-    assert read.index.tolist() == list(range(1, rows + 1)) if not as_csv else list(range(2, rows + 2))
+    first = 2 if as_csv else 1
+    assert read.index.tolist() == list(range(first, first + rows))
     for name in bars:
         assert read[name].tolist() == bars[name].tolist()

@@ -50,6 +50,8 @@ _OTHER_FORMATS = {
 }
 _FIRST_TIME = int(np.datetime64("0001-01-01", "us").astype(np.int64))
 _LAST_TIME = int(np.datetime64("9999-12-31T23:59:59.999999", "us").astype(np.int64))
+_NO_TIME = "ts is not a time in ISO 8601, such as 2024-05-17 or 2024-05-17T14:30Z"
+_TOO_FINE = "ts is finer than a microsecond, which Postgres does not hold: round it"
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -161,21 +163,13 @@ def _csv_bars(file: Path, text: io.TextIOWrapper, given: dict[str, str], rows: i
         bars = pd.DataFrame(index=pd.Index([line for line, _ in numbered], name="line"))
         for name in ("symbol", "timeframe"):
             bars[name] = np.array(table[name], dtype=object) if name in table else given[name]
-        _refuse(file, np.array([not text[:1].isdigit() for text in table["ts"]]), bars, _NO_TIME, table["ts"])
-        bars["ts"] = pd.to_datetime(table["ts"], utc=True, format="ISO8601", errors="coerce")
-        _refuse(file, bars["ts"].isna(), bars, _NO_TIME, table["ts"])
-        _refuse(file, bars["ts"].dt.nanosecond != 0, bars, _TOO_FINE, table["ts"])
-        bars["ts"] = bars["ts"].dt.as_unit("us")
+        bars["ts"] = _parsed_times(file, table["ts"], bars)
         for name in NUMBERS:
             bars[name] = _numbers(table[name])
         _check_values(file, bars, table)
         yield bars
     if not found:
         raise UserError(f"{file} has a header but no bars: there is nothing to load.")
-
-
-_NO_TIME = "ts is not a time in ISO 8601, such as 2024-05-17 or 2024-05-17T14:30Z"
-_TOO_FINE = "ts is finer than a microsecond, which Postgres does not hold: round it"
 
 
 def _lines(text: io.TextIOWrapper, file: Path) -> Iterator[str]:
@@ -241,7 +235,7 @@ def _parquet_chunks(file: Path, stream: io.BufferedReader, given: dict[str, str]
         raise UserError(f"{file} is a Parquet file in a pipe, which cannot be read: store it as a file.")
     try:
         # A buffer makes Arrow read a column page by page instead of a whole row group of it.
-        with parquet.ParquetFile(stream, buffer_size=_READ_BUFFER) as stored:
+        with parquet.ParquetFile(stream, buffer_size=_READ_BUFFER, page_checksum_verification=True) as stored:
             header = stored.schema_arrow.names
             names = [name.strip().lower() for name in header]
             _check_names(file, names, header, given, f"{file} needs")
@@ -319,11 +313,7 @@ def _times(file: Path, values: pa.Array, bars: pd.DataFrame) -> pd.Series[Any]:
 
     if not (types.is_timestamp(values.type) or types.is_date(values.type)):
         texts = _texts(file, "ts", values, bars)
-        _refuse(file, np.array([not text[:1].isdigit() for text in texts]), bars, _NO_TIME, texts)
-        times = pd.Series(pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce"), index=bars.index)
-        _refuse(file, times.isna(), bars, _NO_TIME, texts)
-        _refuse(file, times.dt.nanosecond != 0, bars, _TOO_FINE, texts)
-        return times.dt.as_unit("us")
+        return _parsed_times(file, texts, bars)
     if types.is_date(values.type):
         values = values.cast(pa.date32()).cast(pa.int32())
         unit = 86_400_000_000_000
@@ -367,6 +357,16 @@ def _check_names(file: Path, names: list[str], header: Sequence[str], given: dic
     if missing:
         hint = " (or give it as an option)" if set(missing) <= {"symbol", "timeframe"} else ""
         raise UserError(f"{file} has no column {', '.join(missing)}: add it{hint}.")
+
+
+def _parsed_times(file: Path, texts: list[str], bars: pd.DataFrame) -> pd.Series[Any]:
+    """Return the times of texts in UTC, to the microsecond."""
+    # Without the look at the first character, pandas takes "now" and "today" for times.
+    digits = pd.Series([text if text[:1].isdigit() else "" for text in texts], index=bars.index, dtype=object)
+    times = pd.to_datetime(digits, utc=True, format="ISO8601", errors="coerce")
+    _refuse(file, times.isna(), bars, _NO_TIME, texts)
+    _refuse(file, times.dt.nanosecond != 0, bars, _TOO_FINE, texts)
+    return times.dt.as_unit("us")
 
 
 def _check_values(file: Path, bars: pd.DataFrame, found: dict[str, Any]) -> None:

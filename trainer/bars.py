@@ -89,11 +89,13 @@ def _load(cursor: psycopg.Cursor[Any], file: Path, chunks: Iterator[Chunk], prog
     if twice is not None:
         raise UserError(there_twice(file, bars.unit, *twice))
     new = changed = done = 0
-    for first, last, size in _parts(cursor):
+    parts = _parts(cursor)
+    total = sum(size for _, _, size in parts)
+    for first, last, size in parts:
         counts = cursor.execute(statement("merge_incoming_bars"), (*first, *last)).fetchone()
         assert counts is not None  # noqa: S101  an aggregate without GROUP BY gives one row
         new, changed, done = new + counts[0], changed + counts[1], done + size
-        progress(f"{file.name}: storing", done, bars.count)
+        progress(f"{file.name}: storing", done, total)
     cursor.execute("DROP TABLE pg_temp.incoming_bars")
     return LoadReport(file, new, changed, bars.count - new - changed)
 
@@ -129,23 +131,26 @@ def copy_bars(cursor: psycopg.Cursor[Any], bars: pd.DataFrame) -> None:
     _copy(cursor, [Chunk(bars, 1.0)], "", no_progress)
 
 
-def _parts(cursor: psycopg.Cursor[Any]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...], int]]:
-    """Yield the parts of the incoming bars that one statement each stores: first key, last key, bars.
+def _parts(cursor: psycopg.Cursor[Any]) -> list[tuple[tuple[Any, ...], tuple[Any, ...], int]]:
+    """Return the parts of the incoming bars that one statement each stores: first key, last key, bars to write.
 
     Small series share a part; a large one that only grows has several, so that there is progress to report.
     """
-    parts = cursor.execute(statement("incoming_bar_parts"), {"size": _PART_BARS}).fetchall()
+    parts = []
     first: tuple[Any, ...] | None = None
     size = 0
-    for symbol, timeframe, first_ts, last_ts, bars in parts:
+    for symbol, timeframe, first_ts, last_ts, bars in cursor.execute(
+        statement("incoming_bar_parts"), {"size": _PART_BARS}
+    ).fetchall():
         first = first or (symbol, timeframe, first_ts)
         last = (symbol, timeframe, last_ts)
         size += bars
         if size >= _PART_BARS:
-            yield first, last, size
+            parts.append((first, last, size))
             first, size = None, 0
     if first is not None:
-        yield first, last, size
+        parts.append((first, last, size))
+    return parts
 
 
 def _known_timeframes(connection: psycopg.Connection[Any]) -> set[str]:

@@ -12,7 +12,7 @@ down_revision = "0022"
 branch_labels = None
 depends_on = None
 
-CHANGED = {"ops/create_prediction_partitions": "0004"}
+CHANGED = {"ops/create_prediction_partitions": "0022"}
 ADDED = (
     "schema/ml_archive",
     "schema/ml_archives",
@@ -32,9 +32,10 @@ ADDED = (
 
 
 def upgrade() -> None:
-    """Install the archive, then the jobs."""
+    """Install the archive, then the jobs, and give the roles their rights on them."""
     for path in (*ADDED, *CHANGED):
         op.install_object(path, version=revision)
+    op.install_object("ops/access/access", version="0022")
 
 
 def downgrade() -> None:

@@ -343,12 +343,6 @@
 \ir monitoring/panels/v_ml_canary.sql
 \ir monitoring/panels/v_ml_alert_timeline.sql
 
--- Who may do what: after everything that rights are given on
-\ir ops/access/governed_objects.sql
-\ir ops/access/held_rights.sql
-\ir ops/access/role_rights.sql
-\ir ops/grant_access.sql
-\ir ops/access/access.sql
 -- Recurring jobs: every minute, every night, and what leaves the log
 \ir schema/ml_archive.sql
 \ir schema/ml_archives.sql
@@ -364,3 +358,10 @@
 \ir ops/nightly.sql
 \ir ops/jobs/schedule_jobs.sql
 \ir ops/jobs/unschedule_jobs.sql
+
+-- Who may do what: after everything that rights are given on
+\ir ops/access/governed_objects.sql
+\ir ops/access/held_rights.sql
+\ir ops/access/role_rights.sql
+\ir ops/grant_access.sql
+\ir ops/access/access.sql

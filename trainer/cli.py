@@ -80,6 +80,11 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("notify", "trainer.notify:command", "Deliver notifications of alerts to PagerDuty or a webhook."),
     Verb("backfill", "trainer.backfill:command", "Score the events that have no score yet."),
+    Verb("tick", "trainer.jobs:tick_command", "Do what is due every minute: roll-ups and alerts."),
+    Verb(
+        "nightly", "trainer.jobs:nightly_command", "Do what is due every night: labels, drift, performance, retention."
+    ),
+    Verb("export", "trainer.export:command", "Write what leaves the log to Parquet files, then drop it."),
     Verb("retrain", "trainer.retrain:command", "Fit a new model when that is due, and make it the challenger."),
     Verb("release", "trainer.release:command", "Release a fitted model into generated/ with its revision."),
 )

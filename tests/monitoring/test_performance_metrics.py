@@ -69,7 +69,9 @@ def test_decisions_equal_scikit_learn(db, seed, size, share, grid, threshold):
     negative, false_positive, false_negative, positive = metrics.confusion_matrix(
         is_win, predicted, labels=[False, True]
     ).ravel()
-    counts = [found[name]["value"] for name in ("true_negatives", "false_positives", "false_negatives", "true_positives")]
+    counts = [
+        found[name]["value"] for name in ("true_negatives", "false_positives", "false_negatives", "true_positives")
+    ]
     assert counts == [negative, false_positive, false_negative, positive]
     expected = {
         "accuracy": metrics.accuracy_score(is_win, predicted),
@@ -283,7 +285,7 @@ def test_whatever_comes_gives_rows_of_the_valid_events(db, cases, threshold):
 
 @pytest.mark.parametrize(("bins", "method"), [(0, "equal_width"), (None, "equal_width"), (10, "quantile"), (10, None)])
 def test_bins_that_do_not_exist_are_refused_by_name(db, bins, method):
-    with pytest.raises(Exception, match="p_bins is|p_method is"):
+    with pytest.raises(Exception, match=r"p_bins is|p_method is"):
         db.execute("SELECT * FROM ml.calibration_bins('{0.5}', '{t}', %s, %s)", (bins, method))
 
 

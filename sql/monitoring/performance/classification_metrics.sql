@@ -1,5 +1,5 @@
 -- Metrics of a score against outcomes, a row each: of the decision at a threshold, of the ranking, of the probability.
--- Called by: ml.measure_performance, ml.run_performance, ml.store_baseline_performance.
+-- Called by: ml.measure_performance, people.
 -- Calls: ml.wilson_interval, ml.normal_quantile, ml.delong_auc, ml.average_precision, ml.expected_calibration_error,
 --        ml.log_loss, ml.square. Reads: nothing. Writes: nothing.
 

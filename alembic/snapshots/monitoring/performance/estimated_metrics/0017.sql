@@ -1,5 +1,5 @@
 -- Metrics to be expected of predictions without outcomes, a row each: confidence-based performance estimation (CBPE).
--- Called by: ml.estimate_performance, ml.run_performance. Calls: nothing. Reads: nothing. Writes: nothing.
+-- Called by: ml.estimate_performance. Calls: nothing. Reads: nothing. Writes: nothing.
 
 -- NannyML 0.13.1, CBPE for binary classification: a prediction with the calibrated probability p of a win is p of a win
 -- and 1 - p of another outcome. It holds as long as the probabilities do: what changes the outcomes that belong to the

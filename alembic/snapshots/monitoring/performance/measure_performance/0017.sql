@@ -1,5 +1,5 @@
 -- How good live predictions were on outcomes known by now: a row per version, pattern type, score and metric.
--- Called by: ml.run_performance, ml.store_baseline_performance, people.
+-- Called by: ml.run_performance, ml.measure_baseline, people.
 -- Calls: ml.prediction_outcomes, ml.classification_metrics. Reads: ml_settings. Writes: nothing.
 
 -- Of every event the first prediction of the version within p_from (default: 30 days before p_to) to p_to (default: now)

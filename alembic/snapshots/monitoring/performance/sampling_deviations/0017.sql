@@ -1,5 +1,5 @@
 -- How far metrics of m events scatter by the choice of events alone, times the square root of m, from events with outcomes.
--- Called by: ml.store_baseline_performance, ml.run_performance. Calls: nothing. Reads: nothing. Writes: nothing.
+-- Called by: ml.estimate_performance, ml.measure_baseline. Calls: nothing. Reads: nothing. Writes: nothing.
 
 -- NannyML 0.13.1, sampling_error/binary_classification.py: population deviation of what each relevant event contributes
 -- over the square root of the share of relevant events; those of false_positive_rate are its specificity's. roc_auc: of

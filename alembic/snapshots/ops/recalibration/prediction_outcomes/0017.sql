@@ -1,6 +1,6 @@
 -- The first prediction that each model logged for an event within some bounds, with the outcome, or why that does not count.
 -- Called by: ml.calibration_rows, ml.measure_performance, ml.estimate_performance, ml.reliability_table,
---            ml.run_performance, ml.store_baseline_performance. Calls: nothing.
+--            ml.measure_baseline. Calls: nothing.
 -- Reads: ml_predictions, pattern_events, ml_models, ml_label_definitions, ml_timeframes. Writes: nothing.
 --
 -- Left out, each with its reason, are events without an outcome by p_at, all of a model that was trained on labels which

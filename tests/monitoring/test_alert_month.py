@@ -5,6 +5,7 @@ minute, now after hours, some for a time that has been. Run with ``-s`` to see t
 """
 
 import json
+import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 from alert_model import RATES, RULES, AlertModel, Call, Transition, World
 from rollup_data import COLUMNS, prediction
-
 from support import one, rows, value
 
 START = datetime(2030, 3, 1, tzinfo=UTC)  # clocks change on 10 March in New York and on 31 March in Europe
@@ -387,9 +387,9 @@ def test_timeline_of_a_month(db, month):
 
 
 def print_timeline(changes, evaluations, calls):
-    print(f"\n{evaluations} evaluations, {calls:,} counted calls, {len(changes)} changes of state")
+    lines = [f"\n{evaluations} evaluations, {calls:,} counted calls, {len(changes)} changes of state"]
     for change in sorted(changes):
         if "firing" in (change.before, change.after):
-            print(
-                f"{change.at:%d %b %H:%M}  {change.rule:24}{change.key:8}{change.before:>8} -> {change.after:9}({change.cause})"
-            )
+            what = f"{change.before:>8} -> {change.after:9}({change.cause})"
+            lines.append(f"{change.at:%d %b %H:%M}  {change.rule:24}{change.key:8}{what}")
+    sys.stdout.write("\n".join(lines) + "\n")

@@ -218,7 +218,9 @@
 \ir monitoring/rollups/roll_up.sql
 
 -- Watching it
+\ir monitoring/live_metrics.sql
 \ir monitoring/ml_health.sql
+\ir monitoring/ml_metrics.sql
 \ir monitoring/ml_pattern_confidence.sql
 \ir monitoring/ml_deployment_audit.sql
 
@@ -261,6 +263,9 @@
 -- Watching it: alerts
 \ir monitoring/alerts/audit_alert_rules.sql
 \ir monitoring/alerts/ml_alert_rules_90_audit.sql
+
+-- Watching it: one log of everything
+\ir monitoring/ml_log.sql
 
 -- Who may do what: after everything that rights are given on
 \ir ops/access/governed_objects.sql

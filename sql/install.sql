@@ -218,7 +218,9 @@
 \ir monitoring/rollups/roll_up.sql
 
 -- Watching it
+\ir monitoring/live_metrics.sql
 \ir monitoring/ml_health.sql
+\ir monitoring/ml_metrics.sql
 \ir monitoring/ml_pattern_confidence.sql
 \ir monitoring/ml_deployment_audit.sql
 
@@ -291,3 +293,13 @@
 \ir monitoring/alerts/evaluate_alerts.sql
 \ir monitoring/alerts/silence_alert.sql
 \ir monitoring/ml_alerts.sql
+
+-- Watching it: one log of everything
+\ir monitoring/ml_log.sql
+
+-- Who may do what: after everything that rights are given on
+\ir ops/access/governed_objects.sql
+\ir ops/access/held_rights.sql
+\ir ops/access/role_rights.sql
+\ir ops/grant_access.sql
+\ir ops/access/access.sql

@@ -17,6 +17,7 @@ DECLARE
     v_first timestamptz := date_trunc('week', p_at);
     v_from timestamptz;
     v_name text;
+    v_grantee name;
     v_created integer := 0;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('ml.create_prediction_partitions', 0));
@@ -33,6 +34,16 @@ BEGIN
                 -- CREATE TABLE ... PARTITION OF would lock the parent against writers; ATTACH does not.
                 EXECUTE format(
                     'CREATE TABLE public.%I (LIKE public.ml_predictions INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name);
+                -- Some servers give rights on every new table by default; the log is reached through its parent alone.
+                FOR v_grantee IN
+                    SELECT DISTINCT r.rolname
+                    FROM pg_class AS c
+                    CROSS JOIN aclexplode(c.relacl) AS e
+                    INNER JOIN pg_roles AS r ON r.oid = e.grantee
+                    WHERE c.oid = to_regclass(format('public.%I', v_name)) AND e.grantee <> c.relowner
+                LOOP
+                    EXECUTE format('REVOKE ALL ON TABLE public.%I FROM %I', v_name, v_grantee);
+                END LOOP;
             END IF;
             EXECUTE format(
                 'ALTER TABLE public.ml_predictions ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',

@@ -224,7 +224,9 @@
 \ir monitoring/rollups/roll_up.sql
 
 -- Watching it
+\ir monitoring/live_metrics.sql
 \ir monitoring/ml_health.sql
+\ir monitoring/ml_metrics.sql
 \ir monitoring/ml_pattern_confidence.sql
 \ir monitoring/ml_deployment_audit.sql
 
@@ -358,6 +360,8 @@
 \ir ops/nightly.sql
 \ir ops/jobs/schedule_jobs.sql
 \ir ops/jobs/unschedule_jobs.sql
+-- Watching it: one log of everything
+\ir monitoring/ml_log.sql
 
 -- Who may do what: after everything that rights are given on
 \ir ops/access/governed_objects.sql

@@ -53,7 +53,7 @@ READS = {
         "ml_log": None, "ml_deployment_audit": None, "ml_challenger_pairs": None, "ml_challenger_comparison": None,
         "ml_rules_comparison": None, "ml_deployments": None, "ml_log_drops": None, "ml_settings": None,
         "ml_alert_rules": None, "ml_alert_transitions": None,
-        "ml_predictions": {"but": "features, contributions, feature_hash"},
+        "ml_predictions": None,
         "pattern_events": {"id", "symbol", "timeframe", "pattern_type", "detected_at", "outcome_label"},
     },
 }  # fmt: skip
@@ -239,10 +239,10 @@ def test_rules_name_what_exists(db):
 
 
 LATER_FUNCTIONS = {
-    "ml_metrics", "ml_alerts", "ml_set_baseline", "ml.tick", "ml.nightly", "ml.apply_retention", "ml.run_drift",
+    "ml_alerts", "ml_set_baseline", "ml.tick", "ml.nightly", "ml.apply_retention", "ml.run_drift",
     "ml.run_performance", "ml.evaluate_alerts",
 }  # fmt: skip
-LATER_RELATIONS = {"ml_log", "ml_alert_rules", "ml_alert_transitions"}
+LATER_RELATIONS: set[str] = set()
 
 
 def test_a_writer_does_its_work(db):
@@ -412,7 +412,7 @@ def test_a_dashboard_reads_all_its_views(db):
             assert isinstance(value(db, f"SELECT {function}()"), dict)
     with acting_as(db, "ml_dashboard"):
         for statement in (
-            "SELECT features FROM ml_predictions", "SELECT entry_price FROM pattern_events",
+            "SELECT ml_features FROM pattern_events", "SELECT entry_price FROM pattern_events",
             "SELECT * FROM price_bars", "SELECT ml.disable()", "SELECT ml_set_baseline()",
         ):  # fmt: skip
             with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction)):
@@ -437,7 +437,7 @@ def test_rights_beyond_the_list_are_taken_back_and_lost_ones_given_again(db, str
     before = rows(db, "SELECT * FROM ml.held_rights ORDER BY role, identity, privilege, attribute")
     db.execute("CREATE TABLE ml_notes (note text)")
     db.execute("GRANT SELECT ON ml_notes TO ml_dashboard")
-    db.execute("GRANT SELECT (features) ON ml_predictions TO ml_dashboard")
+    db.execute("GRANT SELECT (entry_price) ON pattern_events TO ml_dashboard")
     db.execute("GRANT UPDATE ON pattern_events TO ml_writer")
     db.execute("GRANT EXECUTE ON FUNCTION ml.disable TO ml_analyst WITH GRANT OPTION")
     db.execute("REVOKE SELECT ON ml_predictions FROM ml_ops")

@@ -4,8 +4,7 @@
 -- ml_writer     inserts bars and the input columns of events; labels, scores and the record of a score are out of reach.
 -- ml_analyst    reads everything, labels, overrides a confidence, explains and replays scores.
 -- ml_ops        reads everything, switches, promotes, runs jobs, changes settings, gates and alert rules.
--- ml_dashboard  reads panels, the log and the audit, and of the tables under the views that run with its own rights no
---               more than those show.
+-- ml_dashboard  reads panels, the log, the audit and the experiments, and of the events no more than those show.
 -- attribute is the column of a right on one column, null for a right on the whole object.
 CREATE OR REPLACE FUNCTION ml.role_rights()
 RETURNS TABLE (role text, kind text, object oid, identity text, privilege text, attribute text)
@@ -89,6 +88,7 @@ AS $function$
         ('ml_dashboard', 'public.ml_challenger_pairs', '{SELECT}'),
         ('ml_dashboard', 'public.ml_challenger_comparison', '{SELECT}'),
         ('ml_dashboard', 'public.ml_rules_comparison', '{SELECT}'),
+        ('ml_dashboard', 'public.ml_predictions', '{SELECT}'),
         ('ml_dashboard', 'public.ml_deployments', '{SELECT}'),
         ('ml_dashboard', 'public.ml_log_drops', '{SELECT}'),
         ('ml_dashboard', 'public.ml_settings', '{SELECT}'),
@@ -130,11 +130,8 @@ AS $function$
     UNION ALL
     SELECT 'ml_dashboard', c.kind, c.object, c.identity, 'SELECT', c.attribute
     FROM columns AS c
-    WHERE (c.name = 'ml_predictions' AND c.attribute NOT IN ('features', 'contributions', 'feature_hash'))
-        OR (
-            c.name = 'pattern_events'
-            AND c.attribute IN ('id', 'symbol', 'timeframe', 'pattern_type', 'detected_at', 'outcome_label')
-        )
+    WHERE c.name = 'pattern_events'
+        AND c.attribute IN ('id', 'symbol', 'timeframe', 'pattern_type', 'detected_at', 'outcome_label')
 
     -- Functions
     UNION

@@ -1,48 +1,24 @@
 """Views of panels: their columns, their numbers against pandas, and what a filter on time reads."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import psycopg
 import pytest
+from panel_data import DAY, LIVE, add_drift, add_outcomes, add_performance, add_transitions, frame, now
 from rollup_data import log, prediction, random_predictions
 from support import add_bars, go_live, insert_event, one, rows, value
 
 SQL = Path(__file__).parents[2] / "sql"
 VIEWS = sorted(file.stem for file in (SQL / "monitoring" / "panels").glob("v_ml_*.sql"))
-LIVE = ("insert", "update")
-DAY = timedelta(days=1)
-
-# What the views call: a view gives its reader no right on functions.
-FUNCTIONS = (
-    "ml.histogram_quantile", "ml.merge_histograms", "ml.metrics_by_minute", "ml.metrics_by_hour",
-    "ml.summarize_outcomes", "ml.summarize_adoption",
-)  # fmt: skip
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
 
 def view(db, name, where="true"):
     """Return a view as a data frame."""
     cursor = db.execute(f"SELECT * FROM ml.{name} WHERE {where}")
     return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
-
-
-def frame(predictions, width="min"):
-    """Return the log as a data frame with the columns that the views group by."""
-    data = pd.DataFrame(predictions)
-    data["time"] = pd.to_datetime(data["predicted_at"], utc=True).dt.floor(width)
-    data["model_version"] = data["model_version"].fillna("none")
-    data["live"] = data["source"].isin(LIVE) & (data["role"] != "shadow")
-    data["attempted"] = data["role"] != "rule"
-    data["timed"] = data["attempted"] & data["latency_us"].notna()
-    data["cold"] &= data["timed"]
-    return data
 
 
 def same(actual, expected, keys, **tolerance):
@@ -106,23 +82,15 @@ def test_an_empty_database_has_no_rows_or_one(db, name):
         assert len(found) == {"v_ml_active": 1, "v_ml_network": 1}.get(name, 0)
 
 
-def test_readers_need_no_right_on_tables(db):
-    db.execute("CREATE ROLE panel_reader_without_rights")
-    try:
-        with db.transaction(force_rollback=True):
-            db.execute("GRANT USAGE ON SCHEMA ml TO panel_reader_without_rights")
-            for name in VIEWS:
-                db.execute(f"GRANT SELECT ON ml.{name} TO panel_reader_without_rights")
-            for function in FUNCTIONS:
-                db.execute(f"GRANT EXECUTE ON FUNCTION {function} TO panel_reader_without_rights")
-            log(db, random_predictions(20, now() - DAY, DAY))
-            db.execute("SET LOCAL ROLE panel_reader_without_rights")
-            for name in VIEWS:
-                db.execute(f"SELECT * FROM ml.{name}")
+def test_the_dashboard_role_reads_them_and_no_table(db):
+    log(db, random_predictions(20, now() - DAY, DAY))
+    with db.transaction(force_rollback=True):
+        db.execute("SET LOCAL ROLE ml_dashboard")
+        for name in VIEWS:
+            db.execute(f"SELECT * FROM ml.{name}")
+        for table in ("pattern_events", "ml_metrics_1m", "ml_drift", "ml_performance", "ml_aliases"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
-                db.execute("SELECT * FROM ml_predictions")
-    finally:
-        db.execute("DROP ROLE panel_reader_without_rights")
+                db.execute(f"SELECT * FROM {table}")
 
 
 # ------------------------------------------------------------------------------------------------- numbers of the log
@@ -327,36 +295,6 @@ def test_a_filter_on_time_reaches_the_index_of_what_is_stored(db):
 # ------------------------------------------------------------------------------------------------- outcomes
 
 
-def add_outcomes(db, count=400, seed=3):
-    """Put events with outcomes and their predictions of the last ten days into the database."""
-    generator = np.random.default_rng(seed)
-    predictions, events = random_predictions(count, now() - 10 * DAY, 10 * DAY, seed), []
-    for row in predictions:
-        outcome = generator.choice(["win", "loss", "timeout", "odd", ""], p=[0.3, 0.3, 0.1, 0.05, 0.25])
-        events.append({
-            "id": row["event_id"], "symbol": f"S{generator.integers(3)}",
-            "pattern_type": str(generator.choice(["hammer", "doji"])), "outcome_label": str(outcome) or None,
-        })  # fmt: skip
-    gone = {event["id"] for event in events[:20]}
-    again = [
-        {**row, "predicted_at": row["predicted_at"] + timedelta(seconds=1), "ml_confidence": 0.99, "source": "update"}
-        for row in predictions[30:80]
-    ]
-    log(db, predictions + again)
-    with db.transaction():
-        db.execute("ALTER TABLE pattern_events DISABLE TRIGGER USER")
-        for event in events[20:]:
-            db.execute(
-                "INSERT INTO pattern_events (id, symbol, timeframe, pattern_type, detected_at, rule_confidence,"
-                " outcome_label) VALUES (%(id)s, %(symbol)s, '1d', %(pattern_type)s, now(), 0.5, %(outcome_label)s)",
-                event,
-            )
-        db.execute("ALTER TABLE pattern_events ENABLE TRIGGER USER")
-    data = frame(predictions + again, "D")
-    data = data[~data.event_id.isin(gone)]
-    return data.merge(pd.DataFrame(events).rename(columns={"id": "event_id"}), on="event_id")
-
-
 def judged(data, threshold=0.55):
     """Return the predictions that count: acted on, scored, the first of each event and day."""
     for kind in ("ml", "blended"):
@@ -521,15 +459,7 @@ def test_the_network_carries_no_model(db):
 
 def test_drift_is_what_runs_stored(db):
     at = now().replace(microsecond=0)
-    db.execute(
-        "WITH made AS (INSERT INTO ml_baselines (created_by, model_version, window_from, window_to, predictions, sources)"
-        " VALUES ('test', 'v1', now() - interval '1 day', now(), 1, '{insert}') RETURNING baseline_id)"
-        " INSERT INTO ml_drift (run_at, model_version, baseline_id, window_from, window_to, subject, feature, method,"
-        " value, n_baseline, n_current, missing_rate, verdict, quality_verdict)"
-        " SELECT %s, 'v1', baseline_id, now(), now(), 'feature', f, 'jensen_shannon', v, 500, 400, 0.1, verdict, 'ok'"
-        " FROM made, (VALUES ('rsi_14', 0.35, 'drift'), ('atr_14', NULL, 'insufficient_data')) AS d (f, v, verdict)",
-        (at,),
-    )
+    add_drift(db, at, [("rsi_14", 0.35, "drift"), ("atr_14", None, "insufficient_data")])
     assert rows(db, "SELECT time, feature, verdict, value, n_current FROM ml.v_ml_drift_heatmap ORDER BY feature") == [
         {"time": at, "feature": "atr_14", "verdict": "insufficient_data", "value": None, "n_current": 400},
         {"time": at, "feature": "rsi_14", "verdict": "drift", "value": 0.35, "n_current": 400},
@@ -538,15 +468,10 @@ def test_drift_is_what_runs_stored(db):
 
 def test_realised_and_estimated_stand_beside_each_other(db):
     at = now().replace(microsecond=0)
-    for kind, found, low, high, pattern in (
-        ("realised", 0.6, 0.55, 0.65, ""), ("estimated", 0.62, 0.6, 0.64, ""), ("realised", 0.5, None, None, "doji"),
-    ):  # fmt: skip
-        db.execute(
-            "INSERT INTO ml_performance (run_at, model_version, pattern_type, kind, metric, window_from, window_to,"
-            " predictions, labelled, value, low, high, baseline, lower_limit, verdict)"
-            " VALUES (%s, 'v1', %s, %s, 'roc_auc', now(), now(), 900, 300, %s, %s, %s, 0.61, 0.58, 'ok')",
-            (at, pattern, kind, found, low, high),
-        )
+    add_performance(
+        db, at,
+        [("realised", 0.6, 0.55, 0.65, ""), ("estimated", 0.62, 0.6, 0.64, ""), ("realised", 0.5, None, None, "doji")],
+    )  # fmt: skip
     found = rows(db, "SELECT * FROM ml.v_ml_realised_estimated ORDER BY pattern_type")
     shared = {"time": at, "model_version": "v1", "metric": "roc_auc", "baseline": 0.61, "lower_limit": 0.58,
               "upper_limit": None, "labelled": 300}  # fmt: skip
@@ -564,12 +489,7 @@ def test_alerts_are_repeated_every_hour_while_they_last(db):
         ("slow", "normal", "pending", 0), ("slow", "pending", "firing", 5), ("slow", "firing", "resolved", 150),
         ("slow", "resolved", "normal", 210), ("drops", "normal", "firing", 200),
     ]  # fmt: skip
-    for rule, before, after, minutes in steps:
-        db.execute(
-            "INSERT INTO ml_alert_transitions (occurred_at, rule, key, severity, from_state, to_state, cause, value)"
-            " VALUES (%s, %s, '', 'warning', %s, %s, 'breached', 1)",
-            (start + timedelta(minutes=minutes), rule, before, after),
-        )
+    add_transitions(db, start, steps)
     slow = rows(db, "SELECT time, state, state_code FROM ml.v_ml_alert_timeline WHERE rule = 'slow' ORDER BY time")
     minutes = [(round((row["time"] - start).total_seconds() / 60), row["state"]) for row in slow]
     assert minutes == [

@@ -64,7 +64,7 @@ def dashboard_model() -> dict[str, Any]:
                 model("heatmap", SERIES, number=5, form="time_series"),
                 model("state-timeline", SERIES, number=6, form="time_series"),
                 model("text", number=7, options={"mode": "markdown", "content": "**Bold** and $kind <i>x</i>"}),
-                model("table", "SELECT $kind AS kind, '${one}' AS one, ${several:csv} AS two", number=8),
+                model("table", "SELECT $kind AS kind, '${one}' AS one, '${several:csv}' AS two", number=8),
             ],
         },
     ]

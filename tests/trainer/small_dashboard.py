@@ -11,7 +11,7 @@ NOW = datetime(2026, 3, 29, 12, 0, tzinfo=UTC)
 HOUR = TimeRange(NOW - timedelta(hours=1), NOW)
 SERIES = """
     SELECT $__timeFrom()::timestamptz + i * interval '10 minutes' AS time, label, i::float8 AS value
-    FROM generate_series(1, 5) AS i, unnest(ARRAY['a', 'b']) AS label WHERE $__timeFilter(now()) ORDER BY 1
+    FROM generate_series(1, 5) AS i, unnest(ARRAY['a', 'b']) AS label ORDER BY 1
 """
 
 
@@ -64,7 +64,7 @@ def dashboard_model() -> dict[str, Any]:
                 model("heatmap", SERIES, number=5, form="time_series"),
                 model("state-timeline", SERIES, number=6, form="time_series"),
                 model("text", number=7, options={"mode": "markdown", "content": "**Bold** and $kind <i>x</i>"}),
-                model("table", "SELECT $kind AS kind, '${one}' AS one, ${several:csv} AS two", number=8),
+                model("table", "SELECT $kind AS kind, '${one}' AS one, '${several:csv}' AS two", number=8),
             ],
         },
     ]

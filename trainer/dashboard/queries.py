@@ -91,11 +91,12 @@ def run_panel(
 def fetch(
     connection: psycopg.Connection[Any], query: str, seconds: float, limit: int
 ) -> tuple[tuple[Column, ...], tuple[tuple[Any, ...], ...]]:
-    """Run a query and return its columns and at most ``limit`` rows; the connection is in autocommit mode."""
-    with _read_only(connection, seconds):
-        cursor = connection.execute(query.encode())
+    """Run one SELECT and return its columns and at most ``limit`` rows; the connection is in autocommit mode."""
+    # A cursor of the server takes one statement only, so that no second one can leave the transaction.
+    with _read_only(connection, seconds), connection.cursor(name="panel") as cursor:
+        cursor.execute(query.encode())
         columns = tuple(Column(item.name, _KINDS.get(item.type_code, "text")) for item in cursor.description or ())
-        rows = cursor.fetchmany(limit) if columns else []
+        rows = cursor.fetchmany(limit)
     return columns, tuple(tuple(map(_plain, row)) for row in rows)
 
 
@@ -111,7 +112,8 @@ def _read_only(connection: psycopg.Connection[Any], seconds: float) -> Iterator[
     with connection.transaction():
         connection.execute("SET TRANSACTION READ ONLY")
         connection.execute(
-            "SELECT set_config('statement_timeout', %s, true), set_config('TimeZone', 'UTC', true)",
+            "SELECT set_config('statement_timeout', %s, true), set_config('TimeZone', 'UTC', true),"
+            " set_config('cursor_tuple_fraction', '1', true)",  # all rows are wanted
             (f"{round(seconds * 1000)}ms",),
         )
         yield

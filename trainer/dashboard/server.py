@@ -90,11 +90,12 @@ class Watch:
 
     def close(self) -> None:
         """Stop what the database is doing for the page, and disconnect."""
-        connection = self._connection
-        if connection is not None and not connection.closed and self._lock.locked():
-            connection.cancel_safe(timeout=2)
-        with self._lock:
-            self._disconnect()
+        while not self._lock.acquire(timeout=0.1):
+            connection = self._connection
+            if connection is not None and not connection.closed:
+                connection.cancel_safe(timeout=2)  # each query that is left
+        self._disconnect()
+        self._lock.release()
 
 
 class LoopbackServer(ThreadingHTTPServer):

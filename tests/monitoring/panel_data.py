@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psycopg
-from rollup_data import log, random_predictions
+from prediction_log import log, random_predictions
 
 LIVE = ("insert", "update")
 DAY = timedelta(days=1)

@@ -9,7 +9,7 @@ import pandas as pd
 import psycopg
 import pytest
 from panel_data import DAY, LIVE, add_drift, add_outcomes, add_performance, add_transitions, frame, now
-from rollup_data import log, prediction, random_predictions
+from prediction_log import log, prediction, random_predictions
 from support import add_bars, go_live, insert_event, one, rows, value
 
 SQL = Path(__file__).parents[2] / "sql"

@@ -239,10 +239,10 @@ def lively(db):
     value(db, "SELECT ml.roll_up(now() - interval '5 hours', 1000000)")
     for days in range(1, 4):
         add_drift(db, now() - days * DAY, [("rsi_14", 0.35, "drift"), ("atr_14", 0.02, "ok")])
-        add_performance(
-            db, now() - days * DAY, [("realised", 0.6, 0.55, 0.65, ""), ("estimated", 0.62, 0.6, 0.64, "")]
-        )
-    add_transitions(db, now() - timedelta(hours=3), [("slow", "normal", "pending", 0), ("slow", "pending", "firing", 5)])
+        add_performance(db, now() - days * DAY, [("realised", 0.6, 0.55, 0.65, ""), ("estimated", 0.62, 0.6, 0.64, "")])
+    add_transitions(
+        db, now() - timedelta(hours=3), [("slow", "normal", "pending", 0), ("slow", "pending", "firing", 5)]
+    )
     return db
 
 

@@ -5,7 +5,7 @@
 
 -- Defaults: the champion, the last 30 days. Only live predictions (insert, update) with features that were acted on
 -- count, those that ml.feature_drift compares; when a window that p_from names has fewer than 200 of them, backfilled
--- ones count too, and the row says so. Above 100,000 a fixed share of them, chosen by their ids; p_from chooses a
+-- ones count too, and the row says so. Of more than 100,000 a fixed share, chosen by their ids; p_from chooses a
 -- shorter window. The newest baseline of a version is in force; older ones stay. A feature whose unit in the catalogue
 -- is a sign, a flag, days or hours is categorical, with up to 50 categories.
 CREATE OR REPLACE FUNCTION public.ml_set_baseline(
@@ -120,7 +120,7 @@ BEGIN
             count(*) FILTER (WHERE reading.value IS NULL) AS missing,
             count(*) FILTER (WHERE NOT reading.value BETWEEN -1e100 AND 1e100) AS not_finite,
             array_agg(reading.value) FILTER (WHERE reading.value BETWEEN -1e100 AND 1e100) AS readings,
-            array_agg(reading.value ORDER BY reading.value)
+            array_agg(reading.value)
                 FILTER (WHERE reading.value BETWEEN -1e100 AND 1e100 AND prediction.key <= sampled.highest_key) AS sample
         FROM prediction
         CROSS JOIN sampled
@@ -151,7 +151,7 @@ BEGIN
         described.edges,
         described.counts,
         described.categories,
-        coalesce(named.sample, '{}')
+        ARRAY(SELECT value FROM unnest(named.sample) AS value ORDER BY value)
     FROM named
     CROSS JOIN LATERAL (
         SELECT CASE

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from alert_model import RATES, RULES, AlertModel, Call, Transition, World
-from rollup_data import COLUMNS, prediction
+from prediction_log import COLUMNS, prediction
 from support import one, rows, value
 
 START = datetime(2030, 3, 1, tzinfo=UTC)  # clocks change on 10 March in New York and on 31 March in Europe

@@ -11,7 +11,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT CASE
         WHEN bool_and(share.p >= 0 AND share.q >= 0) THEN
-            sqrt(sum(CASE WHEN share.p = share.q THEN 0 ELSE (sqrt(share.p) - sqrt(share.q)) ^ 2 END))
+            sqrt(sum(CASE WHEN share.p = share.q THEN 0 ELSE (sqrt(greatest(share.p, 0)) - sqrt(greatest(share.q, 0))) ^ 2 END))
             / sqrt(2::double precision)
     END
     FROM (

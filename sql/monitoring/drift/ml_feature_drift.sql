@@ -50,11 +50,11 @@ CROSS JOIN LATERAL (
     SELECT
         CASE
             WHEN drift.p_value IS NULL THEN pg_catalog.to_char(drift.value, 'FM999999990.000')
-            ELSE 'p = ' || pg_catalog.to_char(drift.p_value, 'FM0.0EEEE')
+            ELSE 'p = ' || pg_catalog.btrim(pg_catalog.to_char(drift.p_value, '9.9EEEE'))
         END AS figure,
         CASE
             WHEN drift.p_value IS NULL THEN pg_catalog.to_char(drift.drift_threshold, 'FM999999990.000')
-            ELSE 'p = ' || pg_catalog.to_char(drift.drift_threshold, 'FM0.0EEEE')
+            ELSE 'p = ' || pg_catalog.btrim(pg_catalog.to_char(drift.drift_threshold, '9.9EEEE'))
         END AS drift_limit
 ) AS measured
 WHERE drift.run_at = (SELECT pg_catalog.max(newest.run_at) FROM public.ml_drift AS newest)

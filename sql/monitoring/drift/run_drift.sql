@@ -31,6 +31,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     v_from := v_at - p_window;
+    -- Refuses a method that does not exist before anything is replaced.
+    PERFORM FROM ml.feature_drift(v_from, v_at, p_method, '');
     -- Two runs for the same time at once: the second waits and replaces the first.
     PERFORM pg_advisory_xact_lock(hashtextextended('pattern-confidence drift', 0));
     DELETE FROM public.ml_drift AS d

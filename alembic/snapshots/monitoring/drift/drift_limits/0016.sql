@@ -2,9 +2,9 @@
 -- Called by: ml.feature_drift. Calls: nothing. Reads: ml_settings. Writes: nothing.
 
 -- Without any drift a distance is above 0 by chance, and the more so the fewer values: a limit below that noise would be
--- a false alarm every day. So a distance t needs the larger of a floor and 10 / t^2 values (psi: 50 / t, it grows as the
--- square of a distance); 200 for a Jensen-Shannon distance of 0.3, 1,000 for 0.1. Distances other than jensen_shannon have
--- the limit of 0.1 that Evidently 0.7 has. Tests need 30 values; their limit is the level before correction.
+-- a false alarm every day. jensen_shannon at a limit of t needs 10 / t^2 values, 200 at least: 1,000 for 0.1. The others
+-- have the limit of 0.1 that Evidently 0.7 has, and need 500 (psi, jensen_shannon_natural) or 1,000 (hellinger,
+-- wasserstein). Tests need 30 values; their limit is the level before correction.
 CREATE OR REPLACE FUNCTION ml.drift_limits(
     p_method text,
     OUT watch_from double precision,
@@ -37,7 +37,7 @@ BEGIN
         ) AS settings;
     ELSE
         drift_from := 0.1;
-        drift_minimum := CASE p_method WHEN 'wasserstein' THEN 1000 ELSE 500 END;
+        drift_minimum := CASE WHEN p_method IN ('psi', 'jensen_shannon_natural') THEN 500 ELSE 1000 END;
     END IF;
 END
 $function$;

@@ -4,7 +4,7 @@
 
 -- Compared are the predictions with features that the version made and that were acted on (champion, canary), live ones
 -- unless p_sources says otherwise; a score that an UPDATE kept (cache_hit) is the same prediction once more and left out.
--- Above 100,000 a fixed share of them, chosen by their ids. Defaults: the last 24 hours, the champion, its newest baseline.
+-- Of more than 100,000 (20,000 where methods take values) a fixed share, chosen by their ids. Defaults: the last 24 hours, the champion, its newest baseline.
 --   p_method              numeric                  categorical              compared with
 --   jensen_shannon        base 2, Doane's bins     base 2, by category      the frozen bins of the baseline
 --   hellinger             Doane's bins             by category              the frozen bins of the baseline
@@ -72,6 +72,8 @@ DECLARE
         ELSE p_method
     END;
     v_takes_values boolean := v_numeric_method NOT IN ('jensen_shannon', 'hellinger');
+    -- The sample of the baseline has 5,000 values: many times more on the other side tell little more and cost a sort.
+    v_most double precision := CASE WHEN v_takes_values THEN 20000 ELSE 100000 END;
     v_highest_key bigint;
 BEGIN
     IF p_method NOT IN (
@@ -104,7 +106,7 @@ BEGIN
     END IF;
     SELECT m.feature_names INTO v_names FROM public.ml_models AS m WHERE m.version = v_version;
 
-    SELECT CASE WHEN count(*) > 100000 THEN (100000 / count(*)::double precision * 4294967296)::bigint ELSE 4294967296 END
+    SELECT (least(v_most / greatest(count(*), 1), 1) * 4294967296)::bigint
     INTO v_highest_key
     FROM public.ml_predictions AS p
     WHERE p.predicted_at >= v_from AND p.predicted_at < v_to
@@ -174,12 +176,18 @@ BEGIN
                 WHEN reading.value = baseline.max THEN baseline.bins
                 ELSE width_bucket(reading.value, baseline.edges)
             END AS bin,
+            -- Each category that the baseline has not is one of its own.
+            CASE
+                WHEN baseline.kind = 'categorical' AND reading.value BETWEEN -1e100 AND 1e100
+                    AND baseline.edges[width_bucket(reading.value, baseline.edges)] IS DISTINCT FROM reading.value
+                    THEN reading.value
+            END AS unseen,
             count(*) AS readings,
             count(*) FILTER (WHERE reading.value < baseline.valid_min OR reading.value > baseline.valid_max) AS invalid
         FROM prediction
         CROSS JOIN LATERAL unnest(prediction.readings) WITH ORDINALITY AS reading (value, place)
         JOIN baseline ON baseline.place = reading.place
-        GROUP BY 1, 2
+        GROUP BY 1, 2, 3
     ),
 
     gathered AS MATERIALIZED (
@@ -198,7 +206,8 @@ BEGIN
             coalesce(sum(binned.readings) FILTER (WHERE binned.bin = 0), 0)::bigint AS outside,
             coalesce(sum(binned.readings) FILTER (WHERE binned.bin = -1), 0)::bigint AS missing,
             coalesce(sum(binned.readings) FILTER (WHERE binned.bin = -2), 0)::bigint AS not_finite,
-            coalesce(sum(binned.invalid) FILTER (WHERE binned.bin >= 0), 0)::bigint AS invalid
+            coalesce(sum(binned.invalid) FILTER (WHERE binned.bin >= 0), 0)::bigint AS invalid,
+            array_agg(binned.readings ORDER BY binned.unseen) FILTER (WHERE binned.bin = 0) AS outside_counts
         FROM baseline
         LEFT JOIN binned ON binned.place = baseline.place
         GROUP BY baseline.place
@@ -234,7 +243,7 @@ BEGIN
         LEFT JOIN gathered ON gathered.place = baseline.place
         CROSS JOIN LATERAL ml.drift_limits(baseline.method) AS limits
         CROSS JOIN LATERAL ml.measure_drift(
-            baseline.method, baseline.kind, baseline.counts, histogram.counts || counted.outside,
+            baseline.method, baseline.kind, baseline.counts, histogram.counts || counted.outside_counts,
             baseline.sample, gathered.readings) AS drift
     ),
 

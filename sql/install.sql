@@ -76,6 +76,9 @@
 \ir schema/ml_alert_transitions_10_refuse_change.sql
 \ir schema/ml_notifications.sql
 
+-- What backfills could not score
+\ir schema/ml_backfill_errors.sql
+
 -- Features of an event: one definition for live rows, backfill and training
 \ir features/event_inputs.sql
 \ir features/feature_vector.sql
@@ -167,8 +170,9 @@
 \ir ops/explain_predictions.sql
 \ir ops/replay.sql
 \ir ops/score_batch.sql
-\ir ops/backfill.sql
 \ir ops/rescore_events.sql
+\ir ops/score_events.sql
+\ir ops/backfill.sql
 \ir ops/rescore.sql
 \ir ops/create_prediction_partitions.sql
 
@@ -181,12 +185,14 @@
 \ir ops/recalibration/fit_sigmoid.sql
 \ir ops/recalibration/fit_calibrator.sql
 \ir ops/recalibration/calibration_row.sql
+\ir ops/recalibration/prediction_outcomes.sql
 \ir ops/recalibration/calibration_rows.sql
 \ir ops/recalibration/calibrated_by.sql
 \ir ops/recalibration/walk_forward_starts.sql
 \ir ops/recalibration/predict_walk_forward.sql
 \ir ops/recalibration/compare_calibration.sql
 \ir ops/recalibration/resampled_spans.sql
+\ir ops/recalibration/probability_bin.sql
 \ir ops/recalibration/measure_calibration.sql
 \ir ops/recalibration/area_under_roc.sql
 \ir ops/recalibration/choose_calibrator.sql
@@ -254,6 +260,43 @@
 \ir monitoring/experiments/compare_with_rules.sql
 \ir monitoring/experiments/ml_rules_comparison.sql
 
+-- Watching it: drift
+\ir monitoring/drift/jensen_shannon_distance.sql
+\ir monitoring/drift/hellinger_distance.sql
+\ir monitoring/drift/population_stability_index.sql
+\ir monitoring/drift/goodness_of_fit_test.sql
+\ir monitoring/drift/homogeneity_test.sql
+\ir monitoring/drift/wasserstein_distance.sql
+\ir monitoring/drift/smirnov_survival.sql
+\ir monitoring/drift/kolmogorov_smirnov_test.sql
+\ir monitoring/drift/equal_width_edges.sql
+\ir monitoring/drift/doane_edges.sql
+\ir monitoring/drift/bin_together.sql
+\ir monitoring/drift/measure_drift.sql
+\ir monitoring/drift/drift_limits.sql
+\ir monitoring/drift/describe_values.sql
+\ir monitoring/drift/feature_drift.sql
+\ir monitoring/drift/feature_drift_score.sql
+\ir monitoring/drift/run_drift.sql
+\ir monitoring/drift/ml_feature_drift.sql
+\ir monitoring/ml_set_baseline.sql
+
+-- Watching it: performance
+\ir monitoring/performance/calibration_bins.sql
+\ir monitoring/performance/expected_calibration_error.sql
+\ir monitoring/performance/average_precision.sql
+\ir monitoring/performance/classification_metrics.sql
+\ir monitoring/performance/estimated_metrics.sql
+\ir monitoring/performance/sampling_deviations.sql
+\ir monitoring/performance/measure_performance.sql
+\ir monitoring/performance/estimate_performance.sql
+\ir monitoring/performance/reliability_table.sql
+\ir monitoring/performance/measure_baseline.sql
+\ir monitoring/performance/store_baseline_performance.sql
+\ir monitoring/performance/run_performance.sql
+\ir monitoring/performance/retraining_reasons.sql
+\ir monitoring/performance/ml_model_performance.sql
+
 -- Challengers: shadow, canary, and the stages that the comparisons decide
 \ir ops/rollout/set_challenger.sql
 \ir ops/rollout/withdraw_challenger.sql
@@ -263,7 +306,60 @@
 -- Watching it: alerts
 \ir monitoring/alerts/audit_alert_rules.sql
 \ir monitoring/alerts/ml_alert_rules_90_audit.sql
+\ir monitoring/alerts/minute_alert_values.sql
+\ir monitoring/alerts/measure_state.sql
+\ir monitoring/alerts/alert_values.sql
+\ir monitoring/alerts/next_alert_state.sql
+\ir monitoring/alerts/compute_alert_states.sql
+\ir monitoring/alerts/describe_alert.sql
+\ir monitoring/alerts/evaluate_alerts.sql
+\ir monitoring/alerts/silence_alert.sql
+\ir monitoring/ml_alerts.sql
 
+-- Watching it: a view for each panel of the dashboards
+\ir monitoring/panels/panel_bounds.sql
+\ir monitoring/panels/panel_minutes.sql
+\ir monitoring/panels/panel_hours.sql
+\ir monitoring/panels/summarize_outcomes.sql
+\ir monitoring/panels/summarize_adoption.sql
+\ir monitoring/panels/panel_outcomes.sql
+\ir monitoring/panels/v_ml_latency_1m.sql
+\ir monitoring/panels/v_ml_throughput_1m.sql
+\ir monitoring/panels/v_ml_cache_1m.sql
+\ir monitoring/panels/v_ml_active.sql
+\ir monitoring/panels/v_ml_confidence_hist.sql
+\ir monitoring/panels/v_ml_fallback_reasons.sql
+\ir monitoring/panels/v_ml_versions.sql
+\ir monitoring/panels/v_ml_feature_success.sql
+\ir monitoring/panels/v_ml_accuracy.sql
+\ir monitoring/panels/v_ml_fp_fn.sql
+\ir monitoring/panels/v_ml_adoption.sql
+\ir monitoring/panels/v_ml_calls.sql
+\ir monitoring/panels/v_ml_memory.sql
+\ir monitoring/panels/v_ml_cpu.sql
+\ir monitoring/panels/v_ml_io.sql
+\ir monitoring/panels/v_ml_network.sql
+\ir monitoring/panels/v_ml_drift_heatmap.sql
+\ir monitoring/panels/v_ml_realised_estimated.sql
+\ir monitoring/panels/v_ml_reliability.sql
+\ir monitoring/panels/v_ml_canary.sql
+\ir monitoring/panels/v_ml_alert_timeline.sql
+
+-- Recurring jobs: every minute, every night, and what leaves the log
+\ir schema/ml_archive.sql
+\ir schema/ml_archives.sql
+\ir ops/jobs/archived_weeks.sql
+\ir ops/jobs/detach_week.sql
+\ir ops/jobs/drop_week.sql
+\ir ops/jobs/record_archive.sql
+\ir ops/apply_retention.sql
+\ir ops/jobs/refusal_to_run.sql
+\ir ops/jobs/run_step.sql
+\ir ops/jobs/run_job.sql
+\ir ops/tick.sql
+\ir ops/nightly.sql
+\ir ops/jobs/schedule_jobs.sql
+\ir ops/jobs/unschedule_jobs.sql
 -- Watching it: one log of everything
 \ir monitoring/ml_log.sql
 

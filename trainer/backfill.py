@@ -10,7 +10,7 @@ import psycopg
 import typer
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url, sentence_of
+from trainer.database import MIGRATE, connect, resolve_url, sentence_of
 from trainer.deploy import require_schema
 from trainer.errors import UserError
 from trainer.progress import Progress, no_progress, progress_bar
@@ -18,6 +18,7 @@ from trainer.promote import champion
 from trainer.sql import statement
 
 _BATCH = 2000
+_COUNTS = ("candidates", "scored", "failed", "skipped")
 
 
 class ScoringIsOffError(UserError):
@@ -32,60 +33,90 @@ def backfill(
     batch: int = _BATCH,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Score unscored events, oldest first, at most ``limit`` of them; a dry run counts and writes nothing.
+    """Score unscored events, oldest first, until ``limit`` are scored; a dry run counts and writes nothing.
 
-    Every batch is committed by itself, so an interrupted run goes on where it stopped. Returns the counts: candidates,
-    scored, not scored by reason, failed, the first errors, and how many are still unscored. Raises ``UserError`` when
-    there is no champion, and ``ScoringIsOffError`` when ML is disabled.
+    Every batch is a transaction, so a run that was interrupted or killed is gone on with by the next one, and several
+    at the same time share the work. An event that fails is recorded in ``ml_backfill_errors`` and tried once in a run.
+
+    Returns the counts: candidates, scored, not scored by reason, failed with the first errors, skipped (another session
+    was changing them), still unscored, errors open in ``ml_backfill_errors``; and ``check``, what the run has left in
+    events and log (None after a dry run).
+
+    Raises:
+        ScoringIsOffError: ML is disabled.
+        UserError: there is no champion, or the server failed; what was scored before stays scored.
     """
+    if not _value(connection, b"SELECT to_regclass('public.ml_backfill_errors') IS NOT NULL"):
+        raise UserError(f"This database has not been migrated to the current schema: {MIGRATE}.")
+    since = _value(connection, b"SELECT clock_timestamp()")
     total = min(_unscored(connection), limit if limit is not None else 2**31)
-    candidates = scored = failed = 0
+    counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     errors: list[dict[str, Any]] = []
     after: tuple[Any, Any] = (None, None)
     version = None
-    while limit is None or candidates < limit:
-        size = batch if limit is None else min(batch, limit - candidates)
+    while limit is None or counts["scored"] < limit:
+        size = batch if limit is None else min(batch, limit - counts["scored"])
         try:
             with connection.transaction():
                 row = connection.execute(statement("backfill_batch"), (size, dry_run, *after)).fetchone()
         except psycopg.errors.ObjectNotInPrerequisiteState as error:
             live = champion(connection) is not None
             raise (ScoringIsOffError if live and not dry_run else UserError)(sentence_of(error)) from error
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except psycopg.Error as error:
+            raise UserError(_stopped(error, counts["scored"], dry_run=dry_run)) from error
         assert row is not None  # noqa: S101  a SELECT of a function gives one row
         result = row[0]
         version = result["model_version"]
-        candidates += result["candidates"]
-        scored += result["scored"]
-        failed += result["failed"]
+        counts.update({name: result[name] for name in _COUNTS})
         reasons.update(result["not_scored"])
         errors += result["errors"][: max(0, 20 - len(errors))]
         after = (result["last_detected_at"], result["last_id"])
-        progress("backfill", candidates, max(total, candidates))
+        progress("backfill", counts["candidates"], max(total, counts["candidates"]))
         if result["candidates"] < size:
             break
     return {
         "dry_run": dry_run,
         "model_version": version,
-        "candidates": candidates,
-        "scored": scored,
+        **{name: counts[name] for name in _COUNTS},
         "not_scored": dict(reasons),
-        "failed": failed,
         "errors": errors,
         "unscored": _unscored(connection),
+        "open_errors": _value(connection, b"SELECT count(*) FROM public.ml_backfill_errors WHERE resolved_at IS NULL"),
+        "check": None if dry_run else _value(connection, statement("backfill_check"), {"since": since}),
     }
 
 
+def _stopped(error: psycopg.Error, scored: int, *, dry_run: bool) -> str:
+    """Say what the server said, and what has become of the events."""
+    said = error.diag.message_primary
+    if error.sqlstate is None or said is None or isinstance(error, psycopg.errors.AdminShutdown):
+        said = "the connection to the server was lost"
+    kept = "nothing was written" if dry_run else f"the {scored:,} events scored before it stay scored"
+    return (
+        f"{said[:1].upper()}{said[1:].rstrip('.')}; {kept}: run the backfill again when that is mended, it goes on "
+        "where it stopped."
+    )
+
+
+def _value(connection: psycopg.Connection[Any], query: bytes, parameters: dict[str, Any] | None = None) -> Any:
+    row = connection.execute(query, parameters).fetchone()
+    return None if row is None else row[0]
+
+
 def _unscored(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute(b"SELECT count(*) FROM public.pattern_events WHERE model_version IS NULL").fetchone()
-    return int(row[0]) if row else 0
+    return int(_value(connection, b"SELECT count(*) FROM public.pattern_events WHERE model_version IS NULL"))
 
 
 def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be scored; write nothing.")] = False,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, metavar="N", help="Score at most N events; default: all.", show_default=False),
+        typer.Option(
+            "--limit", min=1, metavar="N", help="Stop after N scored events; default: all.", show_default=False
+        ),
     ] = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -128,4 +159,17 @@ def describe(report: dict[str, Any]) -> str:
     ]
     if report["failed"] > len(report["errors"]):
         lines.append(f"{report['failed'] - len(report['errors']):,} more failed")
+    if report["open_errors"]:
+        lines.append(f"{report['open_errors']:,} errors are open: see table ml_backfill_errors")
+
+    if report["skipped"]:
+        lines.append(f"{report['skipped']:,} left alone: another session was changing them; run the backfill again")
+    check = report["check"]
+    if check is not None:
+        lines.append(
+            f"in the log since: {check['logged']:,}; of these with features {check['with_features']:,}, with "
+            f"support_distance_pct {check['with_support_distance_pct']:,}, without blended confidence "
+            f"{check['without_blended_confidence']:,}, used for training {check['used_for_training']:,}; "
+            f"lost by the log {check['lost_by_the_log']:,}"
+        )
     return "\n".join(lines)

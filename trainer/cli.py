@@ -53,7 +53,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("demo", "trainer.demo:command", "Tell the whole story on the shipped bars; the server keeps running."),
     Verb("db", "trainer.cli:database_app", "Start, stop or look at the embedded PostgreSQL server."),
     Verb("migrate", "trainer.migrations:command", "Bring a database to the current schema."),
-    Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV files."),
+    Verb("load-bars", "trainer.bars:load_bars_command", "Load OHLCV bars from CSV or Parquet files."),
     Verb("harvest", "trainer.harvest:harvest_command", "Detect candlestick patterns in the loaded bars with TA-Lib."),
     Verb("label", "trainer.label:label_command", "Label events by what the market did next."),
     Verb("annotate", "trainer.annotate:command", "Label events by hand, on a chart of the bars around them."),
@@ -75,7 +75,16 @@ VERBS: tuple[Verb, ...] = (
         "Fit calibrators to the outcomes of logged predictions, and register a better one.",
     ),
     Verb("status", "trainer.status:command", "Say what is live and how it does."),
+    Verb(
+        "dashboard", "trainer.dashboard.command:command", "Draw the monitoring dashboard as one HTML page, or serve it."
+    ),
+    Verb("notify", "trainer.notify:command", "Deliver notifications of alerts to PagerDuty or a webhook."),
     Verb("backfill", "trainer.backfill:command", "Score the events that have no score yet."),
+    Verb("tick", "trainer.jobs:tick_command", "Do what is due every minute: roll-ups and alerts."),
+    Verb(
+        "nightly", "trainer.jobs:nightly_command", "Do what is due every night: labels, drift, performance, retention."
+    ),
+    Verb("export", "trainer.export:command", "Write what leaves the log to Parquet files, then drop it."),
     Verb("retrain", "trainer.retrain:command", "Fit a new model when that is due, and make it the challenger."),
     Verb("release", "trainer.release:command", "Release a fitted model into generated/ with its revision."),
 )

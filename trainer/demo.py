@@ -23,7 +23,8 @@ from trainer import compile as compiling
 from trainer import verify as verifying
 from trainer.artefact import ModelFolder, require_writable_home
 from trainer.backfill import backfill
-from trainer.bars import copy_bars, load_bars, read_bars
+from trainer.bar_files import read_bars
+from trainer.bars import copy_bars, load_bars
 from trainer.cli import DatabaseUrl
 from trainer.compile import compile_folder
 from trainer.database import connect, has_password, resolve_url, url_without_password, uses_embedded_server

@@ -74,4 +74,10 @@ def progress_bar(unit: str = "rows", waiting: str = "working") -> Iterator[Progr
         transient=True,
     ) as bar:
         task = bar.add_task(waiting, total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+        def report(what: str, done: int, total: int) -> None:
+            if what != bar.tasks[0].description:
+                bar.reset(task)  # the rate is that of what is being done now
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield report

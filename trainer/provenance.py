@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import psycopg
 
-from trainer.bars import read_bars
+from trainer.bar_files import read_bars
 from trainer.dataset import Dataset
 from trainer.errors import UserError
 from trainer.resources import sample_bars

@@ -17,11 +17,29 @@ TABLES = (
     "schema/ml_baseline_performance_10_refuse_change",
     "schema/ml_performance",
 )
+FIRST = ("ops/recalibration/prediction_outcomes", "ops/recalibration/probability_bin")
+CHANGED = {"ops/recalibration/calibration_rows": "0009", "ops/recalibration/measure_calibration": "0009"}
+ADDED = (
+    "monitoring/performance/calibration_bins",
+    "monitoring/performance/expected_calibration_error",
+    "monitoring/performance/average_precision",
+    "monitoring/performance/classification_metrics",
+    "monitoring/performance/estimated_metrics",
+    "monitoring/performance/sampling_deviations",
+    "monitoring/performance/measure_performance",
+    "monitoring/performance/estimate_performance",
+    "monitoring/performance/reliability_table",
+    "monitoring/performance/measure_baseline",
+    "monitoring/performance/store_baseline_performance",
+    "monitoring/performance/run_performance",
+    "monitoring/performance/retraining_reasons",
+    "monitoring/performance/ml_model_performance",
+)
 
 
 def upgrade() -> None:
     """Add the tables, then what fills and reads them."""
-    for path in TABLES:
+    for path in (*TABLES, *FIRST, *CHANGED, *ADDED):
         op.install_object(path, version=revision)
 
 
@@ -36,5 +54,7 @@ def downgrade() -> None:
         .scalar()
     ):
         require_drop_data("what was measured of the performance of models")
-    for path in reversed(TABLES):
+    for path, version in CHANGED.items():
+        op.install_object(path, version=version)
+    for path in reversed((*TABLES, *FIRST, *ADDED)):
         op.drop_object(path, version=revision)

@@ -20,6 +20,15 @@ ADDED = (
     "schema/ml_notifications",
     "monitoring/alerts/audit_alert_rules",
     "monitoring/alerts/ml_alert_rules_90_audit",
+    "monitoring/alerts/minute_alert_values",
+    "monitoring/alerts/measure_state",
+    "monitoring/alerts/alert_values",
+    "monitoring/alerts/next_alert_state",
+    "monitoring/alerts/compute_alert_states",
+    "monitoring/alerts/describe_alert",
+    "monitoring/alerts/evaluate_alerts",
+    "monitoring/alerts/silence_alert",
+    "monitoring/ml_alerts",
 )
 
 

@@ -1,5 +1,5 @@
 -- Every switch that decides who scores, with who did it and why, the first prediction under it and how many events followed.
--- Called by: people and applications. Calls: nothing. Reads: ml_deployments, ml_predictions. Writes: nothing.
+-- Called by: people and applications. Calls: ml.metrics_by_hour. Reads: ml_deployments, ml_predictions. Writes: nothing.
 
 CREATE VIEW public.ml_deployment_audit WITH (security_invoker = true) AS
 SELECT
@@ -38,13 +38,31 @@ LEFT JOIN LATERAL (
     ORDER BY prediction.predicted_at
     LIMIT 1
 ) AS opening ON true
--- An event is inserted once, however often it is scored later.
 CROSS JOIN LATERAL (
-    SELECT count(*) AS events
-    FROM public.ml_predictions AS prediction
-    WHERE prediction.model_version = switch.version AND prediction.role = switch.scored_by
-        AND prediction.source = 'insert'
-        AND prediction.predicted_at >= switch.occurred_at AND prediction.predicted_at < coalesce(switch.until, 'infinity')
+    SELECT
+        date_bin('1 hour', switch.occurred_at + interval '1 hour' - interval '1 microsecond', '2000-01-01 00:00+00') AS first,
+        date_bin('1 hour', coalesce(switch.until, statement_timestamp()), '2000-01-01 00:00+00') AS until
+) AS full_hours
+-- An event is inserted once, however often it is scored later. Full hours are counted already, and outlive the log.
+CROSS JOIN LATERAL (
+    SELECT (
+        SELECT count(*)
+        FROM public.ml_predictions AS prediction
+        WHERE prediction.model_version = switch.version AND prediction.role = switch.scored_by
+            AND prediction.source = 'insert' AND prediction.predicted_at >= switch.occurred_at
+            AND prediction.predicted_at < CASE
+                WHEN full_hours.first < full_hours.until THEN full_hours.first ELSE coalesce(switch.until, 'infinity') END
+    ) + (
+        SELECT coalesce(sum(hour.predictions), 0)::bigint
+        FROM ml.metrics_by_hour(full_hours.first, full_hours.until) AS hour
+        WHERE hour.model_version = switch.version AND hour.role = switch.scored_by AND hour.source = 'insert'
+    ) + (
+        SELECT count(*)
+        FROM public.ml_predictions AS prediction
+        WHERE prediction.model_version = switch.version AND prediction.role = switch.scored_by
+            AND prediction.source = 'insert' AND full_hours.first < full_hours.until
+            AND prediction.predicted_at >= full_hours.until AND prediction.predicted_at < coalesce(switch.until, 'infinity')
+    ) AS events
 ) AS following;
 COMMENT ON VIEW public.ml_deployment_audit IS
     'Every switch that decides who scores, with who did it and why, the first prediction under it and how many events followed.';

@@ -1,5 +1,6 @@
 -- Makes the weekly partitions of ml_predictions from the week of p_at on, without blocking writers.
--- Called by: migrations, trainer demo, trainer backfill. Calls: nothing. Reads: pg_catalog. Writes: partitions.
+-- Called by: migrations, ml.nightly, trainer demo, trainer backfill. Calls: nothing. Reads: pg_catalog, ml_archives.
+-- Writes: partitions of ml_predictions.
 
 CREATE OR REPLACE FUNCTION ml.create_prediction_partitions(
     p_at timestamptz DEFAULT now(), p_weeks_ahead integer DEFAULT 26
@@ -24,11 +25,15 @@ BEGIN
     FOR v_week IN 0..p_weeks_ahead LOOP
         v_from := v_first + v_week * interval '168 hours';
         v_name := 'ml_predictions_' || to_char(v_from, 'IYYY"w"IW');
-        IF NOT EXISTS (
-            SELECT FROM pg_inherits AS i
-            WHERE i.inhparent = 'public.ml_predictions'::regclass
-                AND i.inhrelid = to_regclass(format('public.%I', v_name))
-        ) THEN
+        -- A week that retention has taken out of the log stays out: its rows are in ml_archive or in a file.
+        IF to_regclass(format('ml_archive.%I', v_name)) IS NULL
+            AND NOT EXISTS (SELECT FROM public.ml_archives AS a WHERE a.partition = v_name)
+            AND NOT EXISTS (
+                SELECT FROM pg_inherits AS i
+                WHERE i.inhparent = 'public.ml_predictions'::regclass
+                    AND i.inhrelid = to_regclass(format('public.%I', v_name))
+            )
+        THEN
             -- A table of that name is a partition that was detached; it is taken back with its rows.
             IF to_regclass(format('public.%I', v_name)) IS NULL THEN
                 -- CREATE TABLE ... PARTITION OF would lock the parent against writers; ATTACH does not.

@@ -1,5 +1,5 @@
 -- Scores again, with the champion, the events that carry the score of a withdrawn version; one call is one batch.
--- Called by: operators. Calls: ml.rescore_events.
+-- Called by: operators. Calls: ml.score_events.
 -- Reads: pattern_events, ml_predictions, ml_log_drops, ml_aliases, ml_models, ml.scoring_context.
 -- Writes: pattern_events, ml_predictions (through the log trigger), ml_deployments.
 
@@ -23,11 +23,8 @@ DECLARE
     v_context ml.scoring_context;
     v_alias text;
     v_ids uuid[];
-    v_id uuid;
     v_last_scored_at timestamptz;
-    v_counts jsonb := '{}'::jsonb;
-    v_failed bigint := 0;
-    v_errors jsonb := '[]'::jsonb;
+    v_scored jsonb := '{"counts": {}, "failed": []}'::jsonb;
     v_result jsonb;
 BEGIN
     IF p_since IS NULL THEN
@@ -82,24 +79,7 @@ BEGIN
     ) AS chosen;
 
     IF v_ids IS NOT NULL THEN
-        BEGIN
-            SELECT jsonb_object_agg(r.reason, r.events) INTO v_counts
-            FROM ml.rescore_events(v_ids, p_reason, NOT p_dry_run) AS r;
-        EXCEPTION WHEN OTHERS THEN
-            -- One event must not hold up the rest: each is tried by itself and the failures are named.
-            FOREACH v_id IN ARRAY v_ids LOOP
-                BEGIN
-                    SELECT v_counts || jsonb_object_agg(r.reason, coalesce((v_counts ->> r.reason)::bigint, 0) + r.events)
-                    INTO v_counts
-                    FROM ml.rescore_events(ARRAY[v_id], p_reason, NOT p_dry_run) AS r;
-                EXCEPTION WHEN OTHERS THEN
-                    v_failed := v_failed + 1;
-                    IF v_failed <= 20 THEN
-                        v_errors := v_errors || jsonb_build_object('event_id', v_id, 'sqlstate', SQLSTATE, 'message', SQLERRM);
-                    END IF;
-                END;
-            END LOOP;
-        END;
+        v_scored := ml.score_events('rescore', v_ids, NOT p_dry_run, p_reason);
     END IF;
 
     v_result := jsonb_build_object(
@@ -107,10 +87,10 @@ BEGIN
         'withdrawn_version', p_version,
         'model_version', v_context.model_version,
         'candidates', coalesce(cardinality(v_ids), 0),
-        'scored', coalesce((v_counts ->> 'scored')::bigint, 0),
-        'not_scored', v_counts - 'scored',
-        'failed', v_failed,
-        'errors', v_errors,
+        'scored', coalesce((v_scored #>> '{counts,scored}')::bigint, 0),
+        'not_scored', (v_scored -> 'counts') - 'scored',
+        'failed', jsonb_array_length(v_scored -> 'failed'),
+        'errors', jsonb_path_query_array(v_scored, '$.failed[0 to 19]'),
         'last_scored_at', v_last_scored_at
     );
     IF v_ids IS NOT NULL AND NOT p_dry_run THEN

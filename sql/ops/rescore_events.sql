@@ -1,5 +1,5 @@
 -- Scores the named events with the champion and their stored features, keeping on the event what was shown before.
--- Called by: ml.rescore. Calls: ml.use_model, ml.score_features, ml.finish_score.
+-- Called by: ml.score_events. Calls: ml.use_model, ml.score_features, ml.finish_score.
 -- Reads: ml.scoring_context. Writes: pattern_events (and so ml_predictions) when p_write.
 
 -- An event that the champion cannot score gets its rule's confidence, as at an INSERT, and is left to ml.backfill.

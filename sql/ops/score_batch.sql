@@ -1,5 +1,5 @@
 -- Scores the named events in one set-based statement, with the features and the arithmetic of the row trigger.
--- Called by: ml.backfill.
+-- Called by: ml.score_events.
 -- Calls: ml.compute_event_features, ml.feature_array, ml.use_model, ml.finish_score, ml.derived_columns,
 --        ml_generated.score_<version>_columns, or ml_generated.features_<version> and ml_generated.score_<version>.
 -- Reads: pattern_events, ml.scoring_context, ml_models, pg_catalog.

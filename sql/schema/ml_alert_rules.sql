@@ -14,7 +14,7 @@ CREATE TABLE public.ml_alert_rules (
     minimum_count integer NOT NULL DEFAULT 1,
     alert_type text,
     runbook text NOT NULL,
-    channels text [] NOT NULL DEFAULT '{pagerduty,webhook}'::text [],
+    channels text [] NOT NULL DEFAULT '{pagerduty,webhook}',
     enabled boolean NOT NULL DEFAULT true,
     silenced_until timestamptz,
     silence_reason text,
@@ -48,7 +48,7 @@ CREATE TABLE public.ml_alert_rules (
     CONSTRAINT ml_alert_rules_for_duration_check CHECK (for_duration BETWEEN '0' AND '1 hour'),
     CONSTRAINT ml_alert_rules_evaluation_window_check CHECK (evaluation_window BETWEEN '1 minute' AND '7 days'),
     CONSTRAINT ml_alert_rules_minimum_count_check CHECK (minimum_count BETWEEN 1 AND 1000000),
-    CONSTRAINT ml_alert_rules_channels_check CHECK (channels <@ '{pagerduty,webhook}'::text [])
+    CONSTRAINT ml_alert_rules_channels_check CHECK (channels <@ '{pagerduty,webhook}')
 );
 COMMENT ON TABLE public.ml_alert_rules IS
     'When something is to be said, about what and how loudly: rules as data, changed by UPDATE, in effect at the next minute.';

@@ -29,4 +29,4 @@ COMMENT ON COLUMN public.ml_jobs.final_until IS 'No running transaction can add 
 COMMENT ON COLUMN public.ml_jobs.minutes_from IS 'The first minute that ml_metrics_1m keeps; a full hour.';
 COMMENT ON COLUMN public.ml_jobs.checkpoint_at IS
     'Predictions before this time are all visible once every transaction below checkpoint_xid has ended.';
-COMMENT ON COLUMN public.ml_jobs.checkpoint_xid IS 'The next transaction id when checkpoint_at was taken.';
+COMMENT ON COLUMN public.ml_jobs.checkpoint_xid IS 'A transaction id taken at checkpoint_at: whoever scored before it has a lower one.';

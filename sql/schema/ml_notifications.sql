@@ -9,6 +9,7 @@ CREATE TABLE public.ml_notifications (
     transition text NOT NULL,
     channel text NOT NULL,
     severity text NOT NULL,
+    firing_since timestamptz NOT NULL,
     payload jsonb NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -22,6 +23,7 @@ CREATE TABLE public.ml_notifications (
 );
 COMMENT ON TABLE public.ml_notifications IS
     'Outbox of alerts: a row per channel for every alert that fires or resolves, delivered by trainer notify.';
+COMMENT ON COLUMN public.ml_notifications.firing_since IS 'Start of the firing that both its notifications are about.';
 COMMENT ON COLUMN public.ml_notifications.attempts IS 'Deliveries tried so far.';
 COMMENT ON COLUMN public.ml_notifications.next_attempt_at IS 'Not tried again before this.';
 COMMENT ON COLUMN public.ml_notifications.abandoned_at IS 'When delivery was given up; last_error says why.';

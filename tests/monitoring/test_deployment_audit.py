@@ -87,3 +87,41 @@ def test_the_view_reads_with_the_callers_rights(db):
     assert "security_invoker=true" in value(
         db, "SELECT reloptions FROM pg_class WHERE oid = 'public.ml_deployment_audit'::regclass"
     )
+
+
+def test_full_hours_are_counted_from_the_roll_ups_and_outlive_the_log(db):
+    db.execute("SELECT ml.create_prediction_partitions(now() - interval '2 weeks', 4)")
+    go_live(db, "a")
+    for minutes in (700, 515, 500, 333, 61, 0.5):
+        db.execute(
+            "INSERT INTO ml_deployments (occurred_at, action, version)"
+            " VALUES (now() - %s * interval '1 minute', 'rollback', 'a')",
+            (minutes,),
+        )
+    db.execute(
+        "INSERT INTO ml_predictions (event_id, source, role, model_version, predicted_at)"
+        " SELECT gen_random_uuid(), 'insert', 'champion', 'a', now() - n * interval '97 seconds'"
+        " FROM generate_series(0, 450) AS n"
+    )
+
+    def counted():
+        return {row["deployment_id"]: row["events_scored"] for row in audit(db) if row["reason"] is None}
+
+    by_hand = {
+        row["deployment_id"]: value(
+            db,
+            "SELECT count(*) FROM ml_predictions WHERE predicted_at >= %s AND predicted_at < coalesce(%s::timestamptz, 'infinity')",
+            row["occurred_at"],
+            row["until"],
+        )
+        for row in audit(db)
+        if row["reason"] is None
+    }
+    assert sum(by_hand.values()) > 400
+    assert counted() == by_hand
+    assert value(db, "SELECT ml.roll_up()")["status"] == "done"
+    assert counted() == by_hand
+    # Weeks that retention has taken out of the log.
+    db.execute("DELETE FROM ml_predictions WHERE predicted_at < date_trunc('hour', now()) - interval '4 hours'")
+    first = min(by_hand)
+    assert 0 < by_hand[first] - 2 * 3600 / 97 <= counted()[first] <= by_hand[first]

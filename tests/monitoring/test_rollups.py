@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rollup_data import histogram, latency_bucket, log, prediction, random_predictions, summary
+from prediction_log import histogram, latency_bucket, log, prediction, random_predictions, summary
 from support import one, rows, value
 
 MINUTE = timedelta(minutes=1)

@@ -1,15 +1,29 @@
 """trainer load-bars: what is loaded, what is refused, and that a file is loaded as a whole or not at all."""
 
+import errno
+import functools
 import gzip
-from datetime import UTC, datetime
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import psycopg
 import pytest
+from support import START, add_bars
 
-from trainer.bars import LoadReport, load_bars, read_bars
+from trainer import bars as bars_module
+from trainer.bar_files import read_bars, read_chunks
+from trainer.bars import LoadReport, load_bars
 from trainer.errors import UserError
 from trainer.resources import sample_bars
 
@@ -40,7 +54,9 @@ def test_sample_bars_load_exactly_and_only_once(db: psycopg.Connection[Any]) -> 
     first = load_bars(db, files, progress=lambda *step: said.append(step))
     assert sum(report.new for report in first) == 12_154
     assert all(report.changed == report.unchanged == 0 for report in first)
-    assert {(what, done == total) for what, done, total in said} == {(file.name, True) for file in files}
+    assert {(what, done == total) for what, done, total in said} == {
+        (f"{file.name}: {step}", True) for file in files for step in ("reading", "storing")
+    }
 
     versions = "SELECT symbol, ts, xmin, ctid FROM public.price_bars ORDER BY 1, 2"
     before = db.execute(versions).fetchall()
@@ -102,6 +118,10 @@ def test_what_a_file_may_look_like(db: psycopg.Connection[Any], tmp_path: Path) 
         ("A,1d,2024-01-03,10,12,10.5,11,100", "low is above open or close"),
         ("A,1d,2024-01-32,10,12,9,11,100", r"ts is not a time in ISO 8601.*\(found: 2024-01-32\)"),
         ("A,1d,03/01/2024,10,12,9,11,100", "ts is not a time in ISO 8601"),
+        ("A,1d,today,10,12,9,11,100", r"ts is not a time in ISO 8601.*\(found: today\): correct it"),
+        ("A,1d,,10,12,9,11,100", r"ts is not a time in ISO 8601.*\(found: nothing\)"),
+        ("A,1d,2024-01-02T00:00:00.0000001,10,12,9,11,100", "ts is finer than a microsecond.*round it"),
+        ("A,1d,2024-01-03,10,-inf,9,11,100", "high is infinite"),
         ("A,1d,2024-01-02T00:00:00Z,10,12,9,11,100", "this bar .* is already in line 2"),
         ("A,1x,2024-01-03,10,12,9,11,100", "timeframe 1x is unknown.*add it to the table ml_timeframes"),
         (",1d,2024-01-03,10,12,9,11,100", "symbol is empty"),
@@ -177,3 +197,236 @@ def test_each_file_is_a_committed_transaction(db: psycopg.Connection[Any], db_ur
 def test_a_database_without_tables_is_a_sentence(empty_db: psycopg.Connection[Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="alembic upgrade head"):
         load_bars(empty_db, [write(tmp_path, HEADER, GOOD)])
+
+
+# ------------------------------------------------------------------------------------------- files of any size
+
+
+def lines_of(count: int, symbol: str = "A") -> list[str]:
+    first = datetime(2020, 1, 1, tzinfo=UTC)
+    return [f"{symbol},1d,{first + timedelta(days=day):%Y-%m-%d},10,12,9,11,{day}" for day in range(count)]
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read two bars at a time, and store three in a statement."""
+    monkeypatch.setattr(bars_module, "read_chunks", functools.partial(read_chunks, rows=2))
+    monkeypatch.setattr(bars_module, "_PART_BARS", 3)
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(("first", "second"), [(2, 9), (8, 9), (2, 3)])
+def test_a_bar_that_is_there_twice_is_found_across_chunks(
+    db: psycopg.Connection[Any], tmp_path: Path, first: int, second: int
+) -> None:
+    lines = lines_of(12)
+    lines[second - 2] = lines[first - 2].replace(",10,12", ",10,12.5")
+    with pytest.raises(UserError, match=f"line {second}: this bar .* is already in line {first}: remove one of them"):
+        load_bars(db, [write(tmp_path, HEADER, *lines)])
+    assert stored(db) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_late_bad_line_leaves_nothing_of_the_chunks_before(db: psycopg.Connection[Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="line 14: close is not a number"):
+        load_bars(db, [write(tmp_path, HEADER, *lines_of(12), "A,1d,2021-01-01,10,12,9,x,1")])
+    assert stored(db) == []
+
+
+@pytest.mark.parametrize("history", ["none", "before", "after", "between"])
+def test_bars_stored_in_parts_have_the_indicators_of_one_insert(
+    db: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: str
+) -> None:
+    for seed, symbol in enumerate(("X", "a", "Ä")):
+        add_bars(db, symbol, 120, seed=seed)
+    bars = stored(db)
+    indicators = "SELECT md5(string_agg(i::text, '|' ORDER BY symbol, timeframe, ts)) FROM ml.bar_indicators AS i"
+    expected = db.execute(indicators).fetchone()
+    kept = {"none": [], "before": range(50), "after": range(100, 120), "between": range(40, 60)}[history]
+    db.execute("DELETE FROM price_bars WHERE NOT ts = ANY (%s)", ([START + timedelta(days=day) for day in kept],))
+    text = [f"{s},{t},{ts.isoformat()},{','.join(repr(value) for value in values)}" for s, t, ts, *values in bars]
+    monkeypatch.setattr(bars_module, "_PART_BARS", 50)
+    said: list[tuple[str, int, int]] = []
+    report = load_bars(db, [write(tmp_path, HEADER, *text)], progress=lambda *step: said.append(step))[0]
+    assert counts(report) == (360 - 3 * len(kept), 0, 3 * len(kept))
+    assert stored(db) == bars
+    assert db.execute(indicators).fetchone() == expected
+    steps = [done for what, done, _ in said if what == "bars.csv: storing"]
+    # A series that only grows is stored in slices; small rests of series go together.
+    assert (
+        steps
+        == {
+            "none": [50, 100, 170, 220, 290, 340, 360],
+            "before": [50, 120, 190, 210],
+            "after": [100, 200, 300],
+            "between": [100, 200, 300],
+        }[history]
+    )
+    assert {total for what, _, total in said if what == "bars.csv: storing"} == {steps[-1]}
+
+
+def test_progress_is_estimated_while_a_file_is_read(tmp_path: Path) -> None:
+    file = write(tmp_path, HEADER, *lines_of(3000))
+    shares = [chunk.share for chunk in read_chunks(file, rows=200)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] == 1
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    def peak(bars: int) -> int:
+        file = write(tmp_path, HEADER, *lines_of(bars))
+        tracemalloc.start()
+        try:
+            assert sum(len(chunk.bars) for chunk in read_chunks(file, rows=200)) == bars
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(400)
+    assert peak(8_000) < 1.3 * peak(800)
+
+
+def test_a_pipe_is_read_to_its_end(db: psycopg.Connection[Any], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = gzip.compress("\n".join([HEADER, *lines_of(50)]).encode())
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    assert load_bars(db, [pipe])[0].new == 50
+    writer.join()
+
+
+# ------------------------------------------------------------------------------------------- what may fail
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        (errno.EACCES, r"cannot be read \(Permission denied\): correct its permissions"),
+        (errno.EIO, r"cannot be read \(Input/output error\): get it again"),
+    ],
+)
+def test_a_file_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, problem: str) -> None:
+    def refuse(*_: Any) -> io.BufferedReader:
+        raise OSError(code, os.strerror(code))
+
+    file = write(tmp_path, HEADER, GOOD)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=f"bars.csv {problem}"):
+        read_bars(file)
+
+
+def test_a_gzip_file_that_is_damaged_in_the_middle(db: psycopg.Connection[Any], tmp_path: Path) -> None:
+    content = bytearray(gzip.compress("\n".join([HEADER, *lines_of(6_000)]).encode()))
+    content[len(content) // 2] ^= 0xFF
+    file = tmp_path / "bars.csv.gz"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"bars\.csv\.gz is a damaged gzip file \(.*\): get it again|line \d+: "):
+        load_bars(db, [file])
+    assert stored(db) == []
+
+
+@pytest.mark.parametrize("option", ["symbol", "timeframe"])
+def test_an_empty_option(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UserError, match=f"--{option} is empty"):
+        read_bars(write(tmp_path, HEADER, GOOD), **{option: " "})
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("step", ["reading", "storing"])
+def test_a_server_that_goes_away(db: psycopg.Connection[Any], db_url: str, tmp_path: Path, step: str) -> None:
+    file = write(tmp_path, HEADER, *lines_of(40))
+    with psycopg.connect(db_url) as connection:
+
+        def end_it(what: str, _done: int, _total: int) -> None:
+            if what == f"bars.csv: {step}":
+                db.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+
+        with pytest.raises(UserError, match=r"connection to the server was lost while .*bars\.csv was being loaded"):
+            load_bars(connection, [file], progress=end_it)
+    assert stored(db) == []
+    if step == "storing":
+        assert load_bars(db, [file])[0].new == 40
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "problem"),
+    [
+        ("53100", "could not extend file: No space left on device",
+         "the server said: could not extend file: No space left on device; make room on the server"),
+        ("40P01", "deadlock detected", "deadlock detected; load the file again when the server is less busy"),
+        ("57014", "canceling statement due to statement timeout", "statement timeout; load the file again.*longer time limit"),
+        ("23514", "symbols of this desk only", "symbols of this desk only; correct that, then load the file again"),
+    ],
+)  # fmt: skip
+def test_errors_of_the_server(
+    db: psycopg.Connection[Any], tmp_path: Path, state: str, message: str, problem: str
+) -> None:
+    db.execute(
+        "CREATE FUNCTION refuse_bars() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = '{state}'; END $$"
+    )
+    db.execute("CREATE TRIGGER refuse AFTER INSERT ON price_bars FOR EACH STATEMENT EXECUTE FUNCTION refuse_bars()")
+    with pytest.raises(UserError, match=rf"^Nothing of .*bars\.csv was loaded, because .*{problem}.*\.$"):
+        load_bars(db, [write(tmp_path, HEADER, GOOD)])
+    assert stored(db) == []
+
+
+def run(*arguments: str | Path, url: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "trainer", "load-bars", *map(str, arguments), "--database-url", url]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("step", ["reading", "storing"])
+def test_an_interrupt_leaves_nothing_half(db: psycopg.Connection[Any], db_url: str, tmp_path: Path, step: str) -> None:
+    done = write(tmp_path, HEADER, GOOD, name="done.csv")
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    if step == "reading":
+        file = tmp_path / "pipe"
+        os.mkfifo(file)
+        process = run(done, file, url=db_url)
+        held = file.open("w")
+        held.write("\n".join([HEADER, *lines_of(30_000, "B")]))
+        held.flush()
+        waits = f"{others} AND query LIKE 'COPY%'"
+    else:
+        db.execute(
+            "CREATE FUNCTION wait_for_b() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM bars WHERE"
+            " symbol = 'B') THEN PERFORM pg_sleep(60); END IF; RETURN NULL; END $$"
+        )
+        db.execute(
+            "CREATE TRIGGER wait AFTER INSERT ON price_bars REFERENCING NEW TABLE AS bars"
+            " FOR EACH STATEMENT EXECUTE FUNCTION wait_for_b()"
+        )
+        process = run(done, write(tmp_path, HEADER, *lines_of(40, "B")), url=db_url)
+        waits = f"{others} AND wait_event = 'PgSleep'"
+    deadline = time.monotonic() + 30
+    while db.execute(waits).fetchone() == (0,) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert (out, err) == ("", "Interrupted; run it again: what was finished stays, the rest starts over.\n")
+    assert [row[0] for row in stored(db)] == ["A"]
+    while db.execute(others).fetchone() != (0,):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if step == "reading":
+        held.close()
+
+
+def test_json_and_a_sentence_on_stderr(db_url: str, tmp_path: Path) -> None:
+    good = write(tmp_path, HEADER, *lines_of(3), name="good.csv")
+    bad = write(tmp_path, HEADER, GOOD.replace("11,100", "11,x"), name="bad.csv")
+    process = run(good, "--json", url=db_url)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert json.loads(out) == [{"file": str(good), "new": 3, "changed": 0, "unchanged": 0}]
+    process = run(good, bad, "--json", url=db_url)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (1, "")
+    assert err == (
+        f"trainer: {bad}, line 2: volume is not a number (found: x): correct it, or leave the bar out; "
+        "loaded before it: good.csv.\n"
+    )

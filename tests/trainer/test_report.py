@@ -2,15 +2,14 @@
 
 import builtins
 import json
-import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from html_page import Page, words
 from synthetic_events import make_dataset
 
 from trainer.artefact import ModelFolder, released_folders
@@ -26,34 +25,6 @@ from trainer.report import write_report
 
 QUICK = FitConfig(candidates=(CANDIDATES[2],))
 CHARTS = ("roc", "precision_recall", "reliability", "confirmations", "blocks", "markets", "patterns")
-
-
-class Page(HTMLParser):
-    """What a browser would see: text outside scripts and styles, addresses, elements left open."""
-
-    VOID = frozenset({"meta", "br", "link", "img", "input"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.text, self.addresses, self.open, self.elements = "", [], [], []  # type: ignore[var-annotated]
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "action")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not {"script", "style"} & set(self.open):
-            self.text += f" {data}"
-
-
-def words(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,4 @@
-"""The charts of the report, from ``evaluation.json`` alone.
-
-Colours of text and grid are the page's, which has a light and a dark style; those of the data suit both.
-"""
+"""The charts of the report, from ``evaluation.json`` alone."""
 
 from __future__ import annotations
 
@@ -14,15 +11,9 @@ from plotly.subplots import make_subplots
 
 from trainer.evaluation.bootstrap import TOO_FEW
 from trainer.evaluation.names import PARTS, SCORES, market_name
+from trainer.pages.plots import BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET, styled
 
-COLOURS = {
-    "calibrated": "#3b7de0",
-    "rule_confidence": "#e0802f",
-    "volatility": "#2fa37c",
-    "prior": "#9a72d6",
-    "blended": "#cf5b86",
-}
-NEUTRAL = "#8b929c"
+COLOURS = {"calibrated": BLUE, "rule_confidence": ORANGE, "volatility": GREEN, "prior": VIOLET, "blended": PINK}
 PART_COLOURS = {"holdout": COLOURS["calibrated"], "walk_forward": "#8fb4ee"}
 ROW_HEIGHT = 34
 
@@ -42,7 +33,7 @@ def roc(evaluation: Mapping[str, Any]) -> go.Figure:
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="chance (0.500)", line={"color": NEUTRAL, "dash": "dot"})
     figure.update_xaxes(title="false positive rate", range=[0, 1])
     figure.update_yaxes(title="true positive rate", range=[0, 1])
-    return _styled(figure, 460)
+    return styled(figure, 460)
 
 
 def precision_recall(evaluation: Mapping[str, Any]) -> go.Figure:
@@ -64,7 +55,7 @@ def precision_recall(evaluation: Mapping[str, Any]) -> go.Figure:
     )
     figure.update_xaxes(title="recall", range=[0, 1])
     figure.update_yaxes(title="precision", range=[0, min(1.0, 2.2 * rate)])
-    return _styled(figure, 460)
+    return styled(figure, 460)
 
 
 def _curves(evaluation: Mapping[str, Any], kind: str) -> list[tuple[str, list[list[float]]]]:
@@ -122,7 +113,7 @@ def reliability(evaluation: Mapping[str, Any]) -> go.Figure:
     figure.update_xaxes(title="predicted probability of win", row=2, col=1)
     figure.update_yaxes(title="share that won", range=[low, high], row=1, col=1)
     figure.update_yaxes(title="events", range=[0, 1.35 * max(found["events"] for found in widths)], row=2, col=1)
-    return _styled(figure, 560)
+    return styled(figure, 560)
 
 
 def blocks(evaluation: Mapping[str, Any]) -> go.Figure:
@@ -147,7 +138,7 @@ def blocks(evaluation: Mapping[str, Any]) -> go.Figure:
     figure.add_hline(y=0.5, line={"color": NEUTRAL, "dash": "dot"})
     figure.update_xaxes(tickvals=list(range(len(found))), ticktext=names)
     figure.update_yaxes(title="AUC")
-    return _styled(figure, 420)
+    return styled(figure, 420)
 
 
 def markets(evaluation: Mapping[str, Any]) -> go.Figure:
@@ -196,7 +187,7 @@ def _forest(rows: Mapping[str, Mapping[str, Any]], title: str, chance: float) ->
     figure.update_xaxes(title=title)
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names[::-1], range=[-0.6, len(names) - 0.4])
     figure.update_yaxes(automargin=True)
-    return _styled(figure, 130 + ROW_HEIGHT * len(names))
+    return styled(figure, 130 + ROW_HEIGHT * len(names))
 
 
 def confirmations(evaluation: Mapping[str, Any]) -> go.Figure:
@@ -222,7 +213,7 @@ def confirmations(evaluation: Mapping[str, Any]) -> go.Figure:
     figure.add_hline(y=1.1, line={"color": COLOURS["rule_confidence"], "dash": "dash", "width": 1})
     figure.update_xaxes(title="share of the events that is confirmed, %")
     figure.update_yaxes(title="wins per win of the rule")
-    return _styled(figure, 420)
+    return styled(figure, 420)
 
 
 def _bars(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -239,25 +230,3 @@ def _bars(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "thickness": 1.2,
         "width": 3,
     }
-
-
-def _styled(figure: go.Figure, height: int) -> go.Figure:
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 56, "r": 12, "t": 12, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.14 * 420 / height, "x": 0},
-        hovermode="closest",
-        dragmode=False,
-    )
-    # On a phone a finger on the chart scrolls the page.
-    figure.update_xaxes(
-        fixedrange=True, gridcolor="rgba(128,128,128,0.25)", zeroline=False, title_standoff=8, title_font_size=13
-    )
-    figure.update_yaxes(
-        fixedrange=True, gridcolor="rgba(128,128,128,0.25)", zeroline=False, title_standoff=8, title_font_size=13
-    )
-    return figure

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trainer.errors import UserError
 from trainer.evaluation.bootstrap import TOO_FEW
 from trainer.evaluation.checks import AS_EXPECTED, MET, NOT_AS_EXPECTED
 from trainer.evaluation.conclusions import NO_CLAIM, OPPOSITE, SHOWN, shown, shown_gain
 from trainer.evaluation.names import PARTS, SCORES, market_name, ranks_by
+from trainer.pages.rendering import environment, report_packages
 
-EXTRA = "pip install 'pattern-confidence[report]'"
 CANDIDATE_COLUMNS = {
     "log_loss": ("log loss", "{:.5f}"),
     "behind_best": ("behind the best", "{:+.5f}"),
@@ -34,14 +33,12 @@ def render(evaluation: Mapping[str, Any]) -> str:
     Raises:
         UserError: plotly or Jinja2 is not installed.
     """
-    try:
-        import jinja2
+    with report_packages("The report"):
         import markupsafe
-        import plotly.offline
 
         from trainer.evaluation import charts
-    except ModuleNotFoundError as error:
-        raise UserError(f"The report needs the package {error.name}: run {EXTRA}.") from None
+
+        templates = environment("trainer.evaluation")
 
     def chart(name: str) -> markupsafe.Markup:
         draw: Callable[[Mapping[str, Any]], Any] = getattr(charts, name)
@@ -56,14 +53,7 @@ def render(evaluation: Mapping[str, Any]) -> str:
     def unbroken(show: Callable[..., str]) -> Callable[..., markupsafe.Markup]:
         return lambda *arguments: markupsafe.Markup('<span class="figure">{}</span>').format(show(*arguments))
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("trainer.evaluation"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
+    templates.filters |= {
         "shown": unbroken(shown),
         "gain": unbroken(shown_gain),
         "day": lambda time: str(time)[:10],
@@ -71,7 +61,7 @@ def render(evaluation: Mapping[str, Any]) -> str:
         "parameter": _parameter,
         "mark": lambda verdict: MARKS.get(verdict, "open"),
     }
-    return environment.get_template("report.html").render(
+    return templates.get_template("report.html").render(
         evaluation=evaluation,
         parts={part: evaluation[part] for part in ("holdout", "walk_forward")},
         part_names=PARTS,
@@ -84,7 +74,6 @@ def render(evaluation: Mapping[str, Any]) -> str:
             if any(name in row for row in evaluation.get("candidate_table", []))
         },
         chart=chart,
-        plotly_js=markupsafe.Markup(plotly.offline.get_plotlyjs()),  # noqa: S704
     )
 
 

@@ -2,6 +2,7 @@
 -- Called by: trainer.bars. Calls: nothing. Reads: nothing. Writes: nothing.
 
 CREATE TEMPORARY TABLE incoming_bars (
+    place bigint NOT NULL,
     symbol text NOT NULL,
     timeframe text NOT NULL,
     ts timestamptz NOT NULL,

@@ -1,5 +1,6 @@
 -- Expected calibration error over ten bins of equal width, Brier score and log loss, with 95 % intervals.
--- Called by: ml.choose_calibrator, ml.recalibrate. Calls: ml.log_loss, ml.square, ml.resampled_spans.
+-- Called by: ml.choose_calibrator, ml.recalibrate.
+-- Calls: ml.log_loss, ml.square, ml.resampled_spans, ml.probability_bin.
 -- Reads: nothing. Writes: nothing.
 
 -- Intervals are the 2.5 % and 97.5 % quantiles of a bootstrap over spans; null when there is one span only.
@@ -18,7 +19,7 @@ AS $function$
     WITH cell AS (
         SELECT
             dense_rank() OVER (ORDER BY given.span)::integer AS span,
-            least(floor(given.probability * 10), 9)::integer AS bin,
+            ml.probability_bin(given.probability, 10) AS bin,
             count(*)::float8 AS members,
             count(*) FILTER (WHERE given.is_win) AS wins,
             sum(given.probability - given.is_win::integer) AS gap,

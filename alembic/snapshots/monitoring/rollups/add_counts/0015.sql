@@ -5,7 +5,6 @@ CREATE OR REPLACE FUNCTION ml.add_counts(p_sum jsonb, p_counts jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql
 IMMUTABLE STRICT PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF p_counts = '{}' THEN

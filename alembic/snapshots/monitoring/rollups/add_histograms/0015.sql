@@ -5,7 +5,6 @@ CREATE OR REPLACE FUNCTION ml.add_histograms(p_sum bigint [], p_histogram bigint
 RETURNS bigint []
 LANGUAGE plpgsql
 IMMUTABLE STRICT PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF cardinality(p_histogram) = 0 THEN

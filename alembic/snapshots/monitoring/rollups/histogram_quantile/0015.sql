@@ -9,7 +9,6 @@ CREATE OR REPLACE FUNCTION ml.histogram_quantile(p_histogram bigint [], p_fracti
 RETURNS double precision
 LANGUAGE plpgsql
 IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_total bigint := 0;

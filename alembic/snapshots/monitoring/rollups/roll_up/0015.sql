@@ -2,8 +2,8 @@
 -- Called by: ml.tick, ml.nightly. Calls: ml.summarize_predictions, ml.merge_minutes, ml.recompute_metrics.
 -- Reads: ml_predictions, ml_settings, pg_catalog. Writes: ml_metrics_1m, ml_metrics_1h, ml_jobs.
 --
--- A prediction carries the time of its scoring and is seen when its transaction commits. A call notes the time and the
--- next transaction id; once every transaction below that id has ended, no prediction from before that time can appear any
+-- A prediction carries the time of its scoring and is seen when its transaction commits. A call notes the time and takes
+-- a transaction id; once every transaction below that id has ended, no prediction from before that time can appear any
 -- more, and its minutes are final (scoring takes an id at most a second after its time). A transaction that stays open
 -- must not hold up the rest: what is 15 minutes old is stored without it, and counted once more when it has ended.
 -- Nothing on the way of a write is locked.
@@ -21,6 +21,7 @@ DECLARE
     v_hour CONSTANT interval := interval '1 hour';
     v_patience CONSTANT interval := interval '15 minutes';
     v_origin CONSTANT timestamptz := timestamptz '2000-01-01 00:00:00+00';
+    v_xid xid8;
     v_snapshot pg_snapshot;
     v_state public.ml_jobs;
     v_now timestamptz;
@@ -29,6 +30,7 @@ DECLARE
     v_to timestamptz;
     v_target timestamptz;
     v_reached timestamptz;
+    v_idle boolean;
     v_ended boolean;
     v_replaced integer := 0;
     v_rows integer := 0;
@@ -44,10 +46,15 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('ml.roll_up', 0)) THEN
         RETURN jsonb_build_object('status', 'skipped', 'reason', 'another roll-up is running');
     END IF;
+    -- The id must be taken now: one that this transaction has already, or a snapshot of the whole of it, says nothing
+    -- about what was scored after its start.
+    v_now := CASE
+        WHEN pg_current_xact_id_if_assigned() IS NULL AND current_setting('transaction_isolation') = 'read committed'
+            THEN clock_timestamp()
+        ELSE transaction_timestamp()
+    END;
+    v_xid := pg_current_xact_id();
     v_snapshot := pg_current_snapshot();
-    -- A snapshot of the whole transaction says nothing about what was scored after its start.
-    v_now := CASE current_setting('transaction_isolation')
-        WHEN 'read committed' THEN clock_timestamp() ELSE transaction_timestamp() END;
     v_closed := date_bin(v_minute, least(p_at, v_now) - interval '1 second', v_origin);
 
     INSERT INTO public.ml_jobs (job) VALUES ('roll_up') ON CONFLICT (job) DO NOTHING;
@@ -57,11 +64,12 @@ BEGIN
             'p_at %s is before that of the last run, %s', p_at, v_state.last_run_at));
     END IF;
     IF v_state.rolled_up_until > v_now THEN
-        -- The clock was ahead and has been put right: predictions of minutes that were thought final can still come.
+        -- The clock was ahead and has been put right, nobody knows when: predictions of minutes that were thought final
+        -- have come or can still come.
         v_state.rolled_up_until := date_bin(v_minute, v_now, v_origin);
-        v_state.final_until := least(v_state.final_until, v_state.rolled_up_until);
+        v_state.final_until := least(v_state.final_until, v_state.rolled_up_until - interval '2 days');
     END IF;
-    IF v_state.checkpoint_at > v_now OR v_state.checkpoint_xid > pg_snapshot_xmax(v_snapshot) THEN
+    IF v_state.checkpoint_at > v_now OR v_state.checkpoint_xid > v_xid THEN
         -- Or the database has moved to another server, where ids start anew.
         v_state.checkpoint_at := NULL;
     END IF;
@@ -73,11 +81,13 @@ BEGIN
             date_bin(v_hour, least(p_at, v_now) - s.retention_metrics_1m, v_origin), v_state.rolled_up_until
         ) INTO v_state.minutes_from FROM public.ml_settings AS s;
     END IF;
-    IF v_state.checkpoint_at IS NULL OR NOT EXISTS (SELECT FROM pg_snapshot_xip(v_snapshot)) THEN
+    -- A snapshot names the running transactions below its xmax; from xmax on, up to v_xid, all are running.
+    v_idle := v_xid <= pg_snapshot_xmax(v_snapshot) AND NOT EXISTS (SELECT FROM pg_snapshot_xip(v_snapshot));
+    IF v_state.checkpoint_at IS NULL OR v_idle THEN
         v_state.checkpoint_at := v_closed;
-        v_state.checkpoint_xid := pg_snapshot_xmax(v_snapshot);
+        v_state.checkpoint_xid := v_xid;
     END IF;
-    v_ended := NOT EXISTS (
+    v_ended := v_state.checkpoint_xid <= pg_snapshot_xmax(v_snapshot) AND NOT EXISTS (
         SELECT FROM pg_snapshot_xip(v_snapshot) AS running (xid) WHERE running.xid < v_state.checkpoint_xid
     );
 
@@ -129,7 +139,7 @@ BEGIN
     END IF;
     IF v_ended AND v_state.final_until >= v_state.checkpoint_at THEN
         v_state.checkpoint_at := v_closed;
-        v_state.checkpoint_xid := pg_snapshot_xmax(v_snapshot);
+        v_state.checkpoint_xid := v_xid;
     END IF;
 
     UPDATE public.ml_jobs AS j

@@ -3,6 +3,7 @@
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ def log(db: psycopg.Connection[Any], predictions: list[dict[str, Any]]) -> None:
             copy.write_row([row[column] for column in COLUMNS])
 
 
+@cache
 def latency_bucket(latency: int) -> int:
     """Return the bucket by multiplying the bound up, in whole numbers."""
     bucket = 1

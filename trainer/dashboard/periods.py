@@ -1,0 +1,56 @@
+"""The time range of the page, from what the user said."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from trainer.dashboard.macros import TimeRange
+from trainer.dashboard.queries import fetch_value
+from trainer.errors import UserError
+from trainer.selection import as_utc
+from trainer.sql import package_text
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_USUAL_HOURS = (1, 3, 6, 12)
+
+
+def time_range(since: str | None, now: datetime, connection: psycopg.Connection[Any] | None = None) -> TimeRange:
+    """Return the time range that ends now and begins at ``since``.
+
+    That is a length (``90m``, ``24h``, ``7d``, ``4w``) or a time in ISO 8601, in UTC unless it says otherwise. None
+    means the last 24 hours, or the last few if live scoring began in them, which the connection tells.
+
+    Raises:
+        UserError: it is neither, or it is not in the past.
+    """
+    if since is None:
+        return TimeRange(now - timedelta(hours=_usual_hours(connection, now)), now)
+    if found := re.fullmatch(r"(\d+)([mhdw])", since.strip(), re.ASCII):
+        try:
+            start = now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        except OverflowError:
+            start = now
+    else:
+        try:
+            start = as_utc(datetime.fromisoformat(since.strip())) or now
+        except ValueError:
+            raise UserError(
+                f"--since {since} is not understood: give a length like 90m, 24h or 7d, or a time like 2026-01-31."
+            ) from None
+    if start >= now:
+        raise UserError(f"--since {since} does not lie in the past: give a length of at least 1m, or an earlier time.")
+    return TimeRange(start.astimezone(UTC), now)
+
+
+def _usual_hours(connection: psycopg.Connection[Any] | None, now: datetime) -> int:
+    try:
+        first = fetch_value(connection, package_text("first_live_prediction.sql"), 2) if connection else None
+    except psycopg.Error:
+        if connection is None or connection.closed:
+            raise
+        first = None  # this role may not see the log, or it takes too long
+    return next((hours for hours in _USUAL_HOURS if first and first > now - timedelta(hours=hours)), 24)

@@ -1,0 +1,1 @@
+SELECT ml.record_archive(%s, %s, %s, %s, %s, %s, %s)

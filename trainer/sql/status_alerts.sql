@@ -1,0 +1,1 @@
+SELECT public.ml_alerts()

@@ -1,0 +1,1 @@
+SELECT public.ml_metrics('1 hour', 60)

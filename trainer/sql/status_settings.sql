@@ -1,0 +1,1 @@
+SELECT to_jsonb(s) FROM public.ml_settings AS s

@@ -13,6 +13,7 @@
 CREATE OR REPLACE FUNCTION ml.apply_retention(p_at timestamptz DEFAULT now())
 RETURNS jsonb
 LANGUAGE plpgsql
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 -- Bounds of partitions are read as text.
 SET timezone = 'UTC'

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import psycopg
@@ -168,7 +169,7 @@ def test_any_window_has_whole_buckets(db, window, buckets, expected_buckets, sec
     found = metrics(db, window, buckets)
     assert (found["buckets"], found["bucket_seconds"]) == (expected_buckets, seconds)
     times = [datetime.fromisoformat(entry["time"]) for entry in found["history"]]
-    assert {later - earlier for earlier, later in zip(times, times[1:], strict=False)} <= {timedelta(seconds=seconds)}
+    assert {later - earlier for earlier, later in pairwise(times)} <= {timedelta(seconds=seconds)}
     end = times[-1] + timedelta(seconds=seconds)
     assert NOW <= end < NOW + timedelta(hours=1)
 

@@ -281,7 +281,7 @@ def test_drift_and_performance_of_the_champion_are_told(db, told):
     install_model(db, "next")
     db.execute(
         "INSERT INTO ml_baselines (model_version, window_from, window_to, predictions, sources)"
-        " VALUES ('toy', now(), now(), 1, '{insert}')"
+        " VALUES ('toy', now() - interval '1 h', now(), 1, '{insert}')"
     )
     for version, hours, feature, verdict in (
         ("toy", 2, "old", "drift"), ("toy", 1, "rsi_14", "drift"), ("toy", 1, "adx_14", "ok"), ("next", 0, "foreign", "drift"),

@@ -84,10 +84,24 @@ PAUSE = (
 )
 
 BEFORE_ROLL_UP = (
-    Measured("metrics_by_minute, 1 h, never rolled up", "SELECT count(*) FROM ml.metrics_by_minute(now() - interval '1 hour', now())", 1000),
-    Measured("metrics_by_minute, 1 day, never rolled up", "SELECT count(*) FROM ml.metrics_by_minute(now() - interval '1 day', now())", 1000),
-    Measured("metrics_by_minute, 30 days, never rolled up", "SELECT count(*) FROM ml.metrics_by_minute(now() - interval '30 days', now())"),
-    Measured("metrics_by_hour, 180 days, never rolled up", "SELECT count(*) FROM ml.metrics_by_hour(now() - interval '180 days', now())"),
+    Measured(
+        "metrics_by_minute, 1 h, never rolled up",
+        "SELECT count(*) FROM ml.metrics_by_minute(now() - interval '1 hour', now())",
+        1000,
+    ),
+    Measured(
+        "metrics_by_minute, 1 day, never rolled up",
+        "SELECT count(*) FROM ml.metrics_by_minute(now() - interval '1 day', now())",
+        1000,
+    ),
+    Measured(
+        "metrics_by_minute, 30 days, never rolled up",
+        "SELECT count(*) FROM ml.metrics_by_minute(now() - interval '30 days', now())",
+    ),
+    Measured(
+        "metrics_by_hour, 180 days, never rolled up",
+        "SELECT count(*) FROM ml.metrics_by_hour(now() - interval '180 days', now())",
+    ),
     Measured("roll_up, first call", "SELECT ml.roll_up()", None, UNDO_ROLL_UP),
 )
 AFTER_ROLL_UP = (
@@ -110,8 +124,12 @@ AFTER_ROLL_UP = (
 
 def fill(connection: psycopg.Connection[Any], count: int, days: int = DAYS) -> None:
     """Put that many predictions and their events, spread evenly over the last days, into an empty log."""
-    version, features = connection.execute("SELECT version, cardinality(feature_names) FROM ml_models LIMIT 1").fetchone() or ("toy", 52)
-    connection.execute("SELECT ml.create_prediction_partitions(now() - %s * interval '1 day', %s)", (days, days // 7 + 4))
+    version, features = connection.execute(
+        "SELECT version, cardinality(feature_names) FROM ml_models LIMIT 1"
+    ).fetchone() or ("toy", 52)
+    connection.execute(
+        "SELECT ml.create_prediction_partitions(now() - %s * interval '1 day', %s)", (days, days // 7 + 4)
+    )
     connection.execute("ALTER TABLE pattern_events DISABLE TRIGGER USER")
     connection.execute(FILL.format(count=count, days=days, version=version, features=features).encode())
     connection.execute("ALTER TABLE pattern_events ENABLE TRIGGER USER")

@@ -63,7 +63,7 @@ def logged(request, db):
     log(db, early)
     if request.param == "rolled up half way":
         # A run that was for yesterday: what is later is counted from the log.
-        assert value(db, "SELECT ml.roll_up(now() - interval '1 day')") ["status"] == "done"
+        assert value(db, "SELECT ml.roll_up(now() - interval '1 day')")["status"] == "done"
     log(db, late)
     if request.param == "rolled up":
         value(db, "SELECT ml.roll_up()")
@@ -301,7 +301,9 @@ def test_no_setting_of_the_session_changes_a_row(db, zone):
     log(db, random_predictions(500, now() - 10 * DAY, 10 * DAY, seed=5))
     value(db, "SELECT ml.roll_up(p_limit => 1000000)")
     names = ["v_ml_throughput_1m", "v_ml_confidence_hist", "v_ml_canary", "v_ml_accuracy", "v_ml_adoption"]
-    queries = [f"SELECT x::text FROM (SELECT extract(epoch FROM time), v.* FROM ml.{n} AS v) x ORDER BY 1" for n in names]
+    queries = [
+        f"SELECT x::text FROM (SELECT extract(epoch FROM time), v.* FROM ml.{n} AS v) x ORDER BY 1" for n in names
+    ]
     db.execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'")
     epochs = [f"SELECT array_agg(extract(epoch FROM time) ORDER BY time) FROM ml.{name}" for name in names]
     before = [value(db, query) for query in epochs]
@@ -490,7 +492,9 @@ def test_sizes_are_those_of_the_catalog(db):
     go_live(db)
     log(db, random_predictions(200, now() - 10 * DAY, 10 * DAY))
     found = view(db, "v_ml_memory").set_index(["kind", "name"])["bytes"]
-    expected = value(db, "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'ml_predictions'::regclass")
+    expected = value(
+        db, "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'ml_predictions'::regclass"
+    )
     assert found["table", "ml_predictions"] + found["index", "ml_predictions"] == expected
     assert found["index", "price_bars"] == value(db, "SELECT pg_indexes_size('price_bars')")
     assert found["model", "toy"] == value(

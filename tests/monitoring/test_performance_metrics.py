@@ -69,7 +69,9 @@ def test_decisions_equal_scikit_learn(db, seed, size, share, grid, threshold):
     negative, false_positive, false_negative, positive = metrics.confusion_matrix(
         is_win, predicted, labels=[False, True]
     ).ravel()
-    counts = [found[name]["value"] for name in ("true_negatives", "false_positives", "false_negatives", "true_positives")]
+    counts = [
+        found[name]["value"] for name in ("true_negatives", "false_positives", "false_negatives", "true_positives")
+    ]
     assert counts == [negative, false_positive, false_negative, positive]
     expected = {
         "accuracy": metrics.accuracy_score(is_win, predicted),

@@ -49,9 +49,7 @@ def run(db, at=END, window="30 days"):
 
 def verdicts(stored, kind, pattern_type="", version="toy"):
     """Return the verdict of each metric."""
-    return {
-        key[3]: row["verdict"] for key, row in stored.items() if key[:3] == (version, pattern_type, kind)
-    }
+    return {key[3]: row["verdict"] for key, row in stored.items() if key[:3] == (version, pattern_type, kind)}
 
 
 # ----------------------------------------------------------------------------------------------------- measured
@@ -181,7 +179,9 @@ def test_versions_are_measured_apart(log):
     install_model(log, "other")
     log_performance(log, "other", FIRST, days=27, events=600, error=2.0, role="challenger", seed=0.1)
     found = measured(log)
-    assert found["toy", "", "ml_confidence", "roc_auc"]["value"] > found["other", "", "ml_confidence", "roc_auc"]["value"]
+    assert (
+        found["toy", "", "ml_confidence", "roc_auc"]["value"] > found["other", "", "ml_confidence", "roc_auc"]["value"]
+    )
     assert set(measured(log, p_model_version="other")) == {key for key in found if key[0] == "other"}
 
 
@@ -194,7 +194,10 @@ def test_blank_pattern_types_and_missing_scores_do_not_get_in_the_way(log):
     )
     found = measured(log, p_scores=["ml_confidence", "blended_confidence", "rule_confidence"])
     assert {key[1] for key in found} == {"", "(none)", "hammer"}
-    assert [found["toy", "", score, "accuracy"]["n"] for score in ("ml_confidence", "blended_confidence")] == [1200, 1100]
+    assert [found["toy", "", score, "accuracy"]["n"] for score in ("ml_confidence", "blended_confidence")] == [
+        1200,
+        1100,
+    ]
     assert found["toy", "", "rule_confidence", "roc_auc"]["n"] == 1100
 
 
@@ -360,9 +363,7 @@ def test_a_model_that_ranks_no_better_than_chance_is_degraded(second_month):
 
 def test_limits_are_three_standard_errors_of_the_difference(log, second_month):
     _, stored = second_month(seed=0.2, error=0.2)
-    baseline = {
-        (row["pattern_type"], row["metric"]): row for row in rows(log, "SELECT * FROM ml_baseline_performance")
-    }
+    baseline = {(row["pattern_type"], row["metric"]): row for row in rows(log, "SELECT * FROM ml_baseline_performance")}
     now = measured(log, END, NEXT)
     for pattern_type in ("", "hammer", "doji"):
         for metric in EVERY_METRIC:
@@ -381,12 +382,8 @@ def test_limits_are_three_standard_errors_of_the_difference(log, second_month):
             else:
                 margin = 3 * math.hypot(before["standard_error"], after["standard_error"])
             assert row["lower_limit"] == pytest.approx(before["value"] - margin, abs=1e-12)
-            assert row["upper_limit"] == pytest.approx(
-                before["value"] + margin + (after["by_chance"] or 0), abs=1e-12
-            )
-            degraded = (
-                row["value"] > row["upper_limit"] if metric in WORSE_ABOVE else row["value"] < row["lower_limit"]
-            )
+            assert row["upper_limit"] == pytest.approx(before["value"] + margin + (after["by_chance"] or 0), abs=1e-12)
+            degraded = row["value"] > row["upper_limit"] if metric in WORSE_ABOVE else row["value"] < row["lower_limit"]
             assert row["verdict"] == ("degraded" if degraded else "ok")
 
 

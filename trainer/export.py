@@ -24,7 +24,7 @@ import typer
 from psycopg import sql
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url, sentence_of
+from trainer.database import MIGRATE, connect, resolve_url, sentence_of
 from trainer.deploy import require_schema
 from trainer.errors import UserError
 from trainer.progress import Progress, no_progress, progress_bar
@@ -347,6 +347,9 @@ def command(
         progress_bar("rows", "looking for what to export") as progress,
     ):
         require_schema(connection)
+        row = connection.execute("SELECT to_regclass('public.ml_archives') IS NULL").fetchone()
+        if row == (True,):
+            raise UserError(f"This database is of an older release, without an archive: {MIGRATE}.")
         if tables:
             done += [
                 export_copy(connection, table, to, since=since, until=until, progress=progress) for table in tables

@@ -329,9 +329,10 @@ def command(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the weeks that have left the log to Parquet files, then drop them; or copies of what is asked for.
+    """Write what leaves the log to Parquet files, then drop it; or copies of what is asked for, which drop nothing.
 
-    A week is dropped only after its file was read back and recorded in ml_archives. Copies drop nothing.
+    What leaves the log are the weeks past ml_settings.retention_predictions, moved to schema ml_archive every night. A
+    week is dropped only after its file was read back and recorded in ml_archives.
     """
     parquet()
     since, until = as_utc(since), as_utc(until)

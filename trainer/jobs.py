@@ -39,7 +39,7 @@ def run_job(connection: psycopg.Connection[Any], job: str, at: datetime | None =
 
 
 def tick_command(at: At = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Do what is due every minute: roll up the log, evaluate the alert rules; exit code 1 when a step failed."""
+    """Do what is due every minute: roll-ups and alerts; exit code 1 when a step failed."""
     _run("tick", at, database_url, as_json)
 
 

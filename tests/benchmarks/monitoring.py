@@ -76,11 +76,12 @@ class Measured(NamedTuple):
 
 
 UNDO_ROLL_UP = "TRUNCATE ml_metrics_1m, ml_metrics_1h; DELETE FROM ml_jobs"
-# The log is counted anew from a time on: as if no tick had come since.
+# As if no job had run for some time.
 PAUSE = (
     "UPDATE ml_jobs SET rolled_up_until = date_trunc('minute', now() - interval '{0}'), last_run_at = now() - interval '{0}',"
     " final_until = date_trunc('minute', now() - interval '{0}'), checkpoint_at = NULL WHERE job = 'roll_up';"
-    " UPDATE ml_jobs SET last_run_at = now() - interval '2 days' WHERE job <> 'roll_up'"
+    " UPDATE ml_jobs SET last_run_at = now() - interval '2 days' WHERE job <> 'roll_up';"
+    " UPDATE ml_alerts SET last_evaluated_at = date_trunc('minute', now() - interval '{0}')"
 )
 
 BEFORE_ROLL_UP = (

@@ -202,7 +202,7 @@ def test_the_target_is_the_setting(db):
 
 
 def roll_up(db, at, **options):
-    return value(db, "SELECT ml.roll_up(%s, %s)", at, options.get("limit", 50_000))
+    return value(db, "SELECT ml.roll_up(%s, %s)", at, options.get("limit", 20_000))
 
 
 def settle(db, at):

@@ -256,6 +256,18 @@ def test_runs_at_the_same_time_take_turns(log, db_url):
     assert value(log, "SELECT count(*) FROM ml_drift") == 4
 
 
+def test_a_baseline_in_the_making_holds_nobody_up(log, db_url):
+    prepare(log, [normal(500)], [normal(500, seed=1)])
+    before = value(log, "SELECT max(baseline_id) FROM ml_baselines")
+    with psycopg.connect(db_url) as other:
+        made = value(other, "SELECT ml_set_baseline('next', %s, %s)", TUESDAY, WEDNESDAY)["baseline_id"]
+        log.execute("SET lock_timeout = '100ms'")
+        assert run(log)["versions"][0]["baseline_id"] == before
+        add_predictions(log, "m1", [normal(1)], TUESDAY, length=1, seed=3)
+        other.commit()
+    assert run(log)["versions"][0]["baseline_id"] == made
+
+
 def test_the_score_is_that_of_the_newest_run_so_far(log):
     prepare(log, [normal(500)], [normal(500, 3, seed=1)])
     assert value(log, "SELECT ml.feature_drift_score()") is None

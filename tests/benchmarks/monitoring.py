@@ -119,6 +119,10 @@ AFTER_ROLL_UP = (
         "SELECT ml.merge_histograms(latency_histogram) AS h FROM ml.metrics_by_hour(now() - interval '180 days', now())) AS m",
         1000,
     ),
+    Measured("measure_performance, 30 days", "SELECT count(*) FROM ml.measure_performance()", 1000),
+    Measured("estimate_performance, 30 days", "SELECT count(*) FROM ml.estimate_performance()"),
+    Measured("reliability_table, 30 days", "SELECT count(*) FROM ml.reliability_table()", 1000),
+    Measured("run_performance, 30 days", "SELECT ml.run_performance()", 5000),
 )  # fmt: skip
 
 

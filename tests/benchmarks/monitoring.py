@@ -126,6 +126,10 @@ AFTER_ROLL_UP = (
     Measured("nightly", "SELECT ml.nightly()", None, PAUSE.format("1 day")),
     Measured("apply_retention, nothing to do", "SELECT ml.apply_retention()"),
     Measured("tick, after 30 days", "SELECT ml.tick()", None, PAUSE.format("30 days")),
+    Measured("measure_performance, 30 days", "SELECT count(*) FROM ml.measure_performance()", 1000),
+    Measured("estimate_performance, 30 days", "SELECT count(*) FROM ml.estimate_performance()"),
+    Measured("reliability_table, 30 days", "SELECT count(*) FROM ml.reliability_table()", 1000),
+    Measured("run_performance, 30 days", "SELECT ml.run_performance()", 5000),
 )  # fmt: skip
 
 

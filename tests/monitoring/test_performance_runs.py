@@ -387,6 +387,22 @@ def test_limits_are_three_standard_errors_of_the_difference(log, second_month):
             assert row["verdict"] == ("degraded" if degraded else "ok")
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "brier", "log_loss", "ece"])
+def test_a_verdict_turns_at_the_limit(log, metric):
+    now = measured(log)["toy", "", "ml_confidence", metric]
+    margin = 3 * math.hypot(0.01, now["standard_error"]) + (now["by_chance"] or 0)
+    sign = -1 if metric in WORSE_ABOVE else 1
+    found = []
+    for beyond in (-1e-9, 1e-9):
+        baseline = add_baseline(log, "toy", FIRST, END)
+        log.execute(
+            "INSERT INTO ml_baseline_performance (baseline_id, metric, value, standard_error, n) VALUES (%s, %s, %s, 0.01, 1000)",
+            (baseline, metric, now["value"] + sign * (margin + beyond)),
+        )
+        found.append(run(log)[1]["toy", "", "realised", metric]["verdict"])
+    assert found == ["ok", "degraded"]
+
+
 @pytest.mark.parametrize(
     ("change", "judged"),
     [

@@ -10,7 +10,7 @@ import pytest
 from alert_model import RATES, RULES, AlertModel, Transition, World, wilson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rollup_data import log, prediction
+from prediction_log import log, prediction
 from statsmodels.stats.proportion import proportion_confint
 from support import add_bars, go_live, insert_event, one, rows, value
 

@@ -13,7 +13,7 @@ SELECT
         WHEN prediction.role <> 'rule' AND prediction.fallback_reason IS NOT NULL THEN 'WARNING'
         ELSE 'INFO'
     END AS level,
-    CASE prediction.role WHEN 'shadow' THEN 'shadow_prediction' ELSE 'prediction' END AS event,
+    CASE WHEN prediction.role = 'shadow' THEN 'shadow_prediction' ELSE 'prediction' END AS event,
     pg_catalog.jsonb_build_object(
         'timestamp',
         pg_catalog.to_char(prediction.predicted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -23,7 +23,7 @@ SELECT
             WHEN prediction.role <> 'rule' AND prediction.fallback_reason IS NOT NULL THEN 'WARNING'
             ELSE 'INFO'
         END,
-        'event', CASE prediction.role WHEN 'shadow' THEN 'shadow_prediction' ELSE 'prediction' END,
+        'event', CASE WHEN prediction.role = 'shadow' THEN 'shadow_prediction' ELSE 'prediction' END,
         'pattern_id', prediction.event_id,
         'prediction_id', prediction.id,
         'source', prediction.source,

@@ -1,8 +1,12 @@
 """The health report and the look-up of one pattern."""
 
+import re
 import uuid
+from datetime import UTC, datetime, timedelta
 
-from support import PROBABILITY, RULE, add_bars, go_live, insert_event, value
+import psycopg
+import pytest
+from support import PROBABILITY, RULE, add_bars, go_live, insert_event, rows, value
 
 
 def test_a_fresh_database_is_healthy_and_disabled(db):
@@ -82,3 +86,205 @@ def test_read_only_functions_are_stable(db):
     with db.transaction():
         db.execute("SET TRANSACTION READ ONLY")
         assert value(db, "SELECT ml_health()")["status"] == "healthy"
+
+
+NOW = datetime(2026, 3, 31, 12, 0, 30, tzinfo=UTC)
+
+
+def log(db, count, **columns):
+    """Write predictions of one kind, a second apart, up to NOW."""
+    db.execute("SELECT ml.create_prediction_partitions(%s, 4)", (NOW - timedelta(days=14),))
+    given = {"source": "insert", "role": "champion", "latency_us": 1000} | columns
+    names = ", ".join(given)
+    db.execute(
+        f"INSERT INTO ml_predictions (event_id, predicted_at, {names}) SELECT gen_random_uuid(), "
+        f"%s - i * interval '1 second', {', '.join(['%s'] * len(given))} FROM generate_series(0, %s) AS i".encode(),
+        (NOW, *given.values(), count - 1),
+    )
+
+
+def health_then(db, window="1 hour"):
+    """Return the health report as of NOW."""
+    return value(db, "SELECT ml_health(%s, %s)", window, NOW)
+
+
+def test_every_promised_key_is_there(db):
+    health = value(db, "SELECT ml_health()")
+    assert health.keys() >= {
+        "status", "model_loaded", "ml_enabled", "problems", "champion", "calibrator", "challenger", "canary_percent",
+        "circuit_breaker", "rollout_percent", "confidence_threshold", "window", "predictions", "attempted",
+        "fallback_rate", "error_rate", "fallback_reasons", "sla_compliance", "inference_latency_p50_ms",
+        "inference_latency_p95_ms", "events_waiting_for_bars", "log_drops_24h", "last_prediction_at",
+        "partitions_until", "checked_at", "cache_hit_rate", "ml_usage_rate", "components", "scheduler",
+        "alerts_firing", "baseline_set_at", "archive_waiting", "model_version",
+        "feature_drift_score",
+    }  # fmt: skip
+    assert sorted(health["components"]) == [
+        "cache", "fallback_mechanism", "feature_builder", "inference", "log", "model", "scheduler",
+    ]  # fmt: skip
+    for component in health["components"].values():
+        assert component["status"] in ("ok", "warning", "critical", "off", "unknown")
+        assert len(component["detail"]) > 10
+
+
+def test_without_scheduler_or_baseline_nothing_is_wrong(db):
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["problems"]) == ("healthy", [])
+    assert health["scheduler"] == {"seen": False, "last_tick_at": None, "last_nightly_at": None}
+    assert health["components"]["scheduler"]["status"] == "unknown"
+    assert (health["baseline_set_at"], health["alerts_firing"]) == (None, None)
+
+
+def test_the_scheduler_is_seen(db):
+    db.execute(
+        "INSERT INTO ml_jobs (job, finished_at) VALUES ('tick', now() - interval '3 minutes'), ('nightly', now())"
+    )
+    db.execute(
+        "INSERT INTO ml_alerts (rule, state, last_evaluated_at) VALUES ('a', 'firing', now()), ('b', 'pending', now())"
+    )
+    health = value(db, "SELECT ml_health()")
+    assert health["scheduler"]["seen"] is True
+    assert health["scheduler"]["last_nightly_at"] is not None
+    assert health["components"]["scheduler"]["status"] == "ok"
+    assert health["alerts_firing"] == 1
+    db.execute("UPDATE ml_jobs SET last_error = 'division by zero' WHERE job = 'tick'")
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["components"]["scheduler"]["status"]) == ("degraded", "warning")
+    db.execute("UPDATE ml_jobs SET finished_at = now() - interval '11 minutes'")
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["scheduler"]["seen"], health["alerts_firing"]) == ("healthy", False, None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "component", "sentence"),
+    [
+        ({"fallback_reason": "error"}, "fallback_mechanism", "100.0 % of the events of the last 01:00:00 fell back"),
+        ({"error_sqlstate": "22012"}, "inference", "100.0 % of the events of the last 01:00:00 met an error"),
+        ({"latency_us": 90_000}, "inference", "95th percentile of scoring latency .* above its target of 75 ms"),
+        ({"fallback_reason": "bar_missing"}, "feature_builder", "20 of 20 events .* had no usable bars: load bars"),
+        ({"source": "update"}, "cache", "only 0.0 % of 20 re-scorings"),
+    ],
+)
+def test_what_is_wrong_is_a_warning_from_twenty_events_on(db, columns, component, sentence):
+    log(db, 19, **columns)
+    health = health_then(db)
+    assert (health["status"], health["components"][component]["status"] == "warning") == ("healthy", False)
+    log(db, 1, **columns)
+    health = health_then(db)
+    assert (health["status"], health["components"][component]["status"]) == ("degraded", "warning")
+    assert re.search(sentence, health["components"][component]["detail"])
+    assert health["components"][component]["detail"] in health["problems"]
+    # An hour later it is history.
+    assert value(db, "SELECT ml_health('1 hour', %s)", NOW + timedelta(hours=1, minutes=2))["status"] == "healthy"
+
+
+def test_missing_settings_are_critical_and_the_advice_helps(db):
+    db.execute("DELETE FROM ml_settings")
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["components"]["model"]["status"]) == ("critical", "critical")
+    db.execute("INSERT INTO ml_settings DEFAULT VALUES")
+    assert value(db, "SELECT ml_health()")["status"] == "healthy"
+
+
+def test_a_model_that_is_not_loaded_is_critical(db):
+    go_live(db)
+    db.execute("DROP FUNCTION ml_generated.features_toy")
+    assert value(db, "SELECT ml_health()")["components"]["model"]["status"] == "critical"
+
+
+def test_an_open_circuit_breaker_is_critical(db):
+    go_live(db)
+    db.execute("INSERT INTO ml_deployments (action, version, reason) VALUES ('breaker_open', 'toy', 'slow')")
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["circuit_breaker"]["state"]) == ("critical", "open")
+    assert health["components"]["fallback_mechanism"]["status"] == "critical"
+
+
+def test_disabled_triggers_are_said(db):
+    db.execute("ALTER TABLE pattern_events DISABLE TRIGGER pattern_events_90_log_insert")
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["components"]["log"]["status"]) == ("degraded", "warning")
+    assert "pattern_events_90_log_insert" in health["problems"][0]
+
+
+def test_a_hole_in_the_partitions_is_seen(db):
+    partitions = rows(
+        db,
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'ml_predictions'::regclass ORDER BY 1",
+    )
+    db.execute(f"DROP TABLE {partitions[1]['name']}".encode())
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["components"]["log"]["status"]) == ("degraded", "warning")
+    db.execute(f"DROP TABLE {partitions[0]['name']}".encode())
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["partitions_until"]) == ("critical", None)
+    db.execute("SELECT ml.create_prediction_partitions()")
+    assert value(db, "SELECT ml_health()")["status"] == "healthy"
+
+
+def test_partitions_that_wait_for_their_archive_are_counted(db):
+    db.execute("CREATE TABLE ml_archive.ml_predictions_2025w01 (); CREATE TABLE ml_archive.ml_predictions_2025w02 ()")
+    assert value(db, "SELECT ml_health()")["archive_waiting"] == 2
+    db.execute(
+        "INSERT INTO ml_archives (partition, rows, file, bytes, sha256) VALUES ('ml_predictions_2025w01', 5, 'a', 9, %s)",
+        ("0" * 64,),
+    )
+    assert value(db, "SELECT ml_health()")["archive_waiting"] == 1
+
+
+def test_events_waiting_for_bars_and_lost_predictions_are_counted(db):
+    go_live(db)
+    for _ in range(3):
+        insert_event(db, symbol="UNKNOWN")
+    insert_event(db, timeframe="7h")
+    db.execute(
+        "INSERT INTO ml_log_drops (event_id, dropped_at, error_sqlstate, error_message)"
+        " SELECT gen_random_uuid(), now() - i * interval '20 hours', '53100', 'disk full' FROM generate_series(0, 2) AS i"
+    )
+    health = value(db, "SELECT ml_health()")
+    assert (health["events_waiting_for_bars"], health["log_drops_24h"]) == (3, 2)
+    assert health["components"]["log"]["status"] == "warning"
+    assert health["fallback_reasons"] == {"bar_missing": 3, "timeframe_unknown": 1}
+
+
+def test_the_last_prediction_is_found_however_old(db):
+    log(db, 1)
+    assert datetime.fromisoformat(value(db, "SELECT ml_health()")["last_prediction_at"]) == NOW
+    assert value(db, "SELECT ml_health('1 hour', %s)", NOW - timedelta(seconds=1))["last_prediction_at"] is None
+
+
+def test_the_baseline_of_the_live_version_counts(db):
+    go_live(db)
+    db.execute(
+        "INSERT INTO ml_baselines (model_version, window_from, window_to, predictions, sources, created_at)"
+        " SELECT version, now() - interval '1 day', now(), 5, '{insert}', at"
+        " FROM (VALUES ('v0001', now()), ('toy', '2026-01-05'), ('toy', '2026-02-05')) AS given (version, at)"
+    )
+    assert value(db, "SELECT ml_health()")["baseline_set_at"].startswith("2026-02-05")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("'0'", "p_window is 00:00:00: give a time between a minute and ten years"),
+        ("NULL", "p_window is NULL"),
+        ("'1 hour', '-infinity'", "p_at is -infinity: give a time"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_said(db, arguments, sentence):
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=sentence):
+        db.execute(f"SELECT ml_health({arguments})".encode())
+
+
+def test_every_partition_is_not_planned_for_each_call(db):
+    """What is read of the log is bounded by times that the planner knows: the parts of other weeks are not touched."""
+    log(db, 5)
+    db.execute("SELECT ml.create_prediction_partitions(%s, 40)", (NOW - timedelta(days=300),))
+    with db.transaction():
+        value(db, "SELECT ml_health('1 hour', %s)", NOW)
+        touched = rows(
+            db,
+            "SELECT c.relname FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation"
+            " WHERE l.pid = pg_backend_pid() AND c.relname ~ '^ml_predictions_[0-9]{4}w[0-9]{2}$'",
+        )
+    assert 1 <= len(touched) <= 2

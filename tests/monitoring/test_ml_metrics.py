@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import psycopg
@@ -60,7 +61,9 @@ def counted(entries):
         "ml_usage_rate": rate([row for row in attempted if row["fallback_reason"] is None], live),
         "fallback_rate": rate([row for row in attempted if row["fallback_reason"]], attempted),
         "error_rate": rate([row for row in live if row["error_sqlstate"]], attempted),
-        "cache_hit_rate": rate([row for row in rescored if row["cache_hit"]], rescored) if len(rescored) >= 20 else None,
+        "cache_hit_rate": rate([row for row in rescored if row["cache_hit"]], rescored)
+        if len(rescored) >= 20
+        else None,
         "sla_compliance": rate([value for value in latencies if value <= 75_000], latencies),
         "inference_latency_mean": sum(latencies) / len(latencies) / 1000 if latencies else None,
     }
@@ -166,7 +169,7 @@ def test_any_window_has_whole_buckets(db, window, buckets, expected_buckets, sec
     found = metrics(db, window, buckets)
     assert (found["buckets"], found["bucket_seconds"]) == (expected_buckets, seconds)
     times = [datetime.fromisoformat(entry["time"]) for entry in found["history"]]
-    assert {later - earlier for earlier, later in zip(times, times[1:], strict=False)} <= {timedelta(seconds=seconds)}
+    assert {later - earlier for earlier, later in pairwise(times)} <= {timedelta(seconds=seconds)}
     end = times[-1] + timedelta(seconds=seconds)
     assert NOW <= end < NOW + timedelta(hours=1)
 
@@ -216,7 +219,9 @@ def test_stale_roll_ups_are_completed_from_the_log(db):
 def test_targets_say_what_is_met(db):
     partitions(db, NOW - timedelta(days=1), 2)
     good = [{"at": NOW - timedelta(minutes=20)}] * 40
-    bad = [{"at": NOW - timedelta(minutes=5), "latency_us": 90_000, "fallback_reason": "error", "error_sqlstate": "22012"}] * 20
+    bad = [
+        {"at": NOW - timedelta(minutes=5), "latency_us": 90_000, "fallback_reason": "error", "error_sqlstate": "22012"}
+    ] * 20
     log(db, good + bad)
     targets = metrics(db)["targets"]
     assert targets["error_rate"] == {

@@ -18,6 +18,7 @@
 CREATE OR REPLACE FUNCTION ml.run_performance(p_at timestamptz DEFAULT now(), p_window interval DEFAULT '30 days')
 RETURNS jsonb
 LANGUAGE plpgsql
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 -- Sorting on disk takes twice as long.

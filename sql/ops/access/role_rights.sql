@@ -89,6 +89,10 @@ AS $function$
         ('ml_dashboard', 'public.ml_challenger_comparison', '{SELECT}'),
         ('ml_dashboard', 'public.ml_rules_comparison', '{SELECT}'),
         ('ml_dashboard', 'public.ml_predictions', '{SELECT}'),
+        ('ml_dashboard', 'public.ml_feature_drift', '{SELECT}'),
+        ('ml_dashboard', 'public.ml_model_performance', '{SELECT}'),
+        ('ml_dashboard', 'public.ml_drift', '{SELECT}'),
+        ('ml_dashboard', 'public.ml_performance', '{SELECT}'),
         ('ml_dashboard', 'public.ml_deployments', '{SELECT}'),
         ('ml_dashboard', 'public.ml_log_drops', '{SELECT}'),
         ('ml_dashboard', 'public.ml_settings', '{SELECT}'),
@@ -188,7 +192,8 @@ AS $function$
         ('ml.apply_retention', '{ml_ops}'),
         ('ml.run_drift', '{ml_ops}'),
         ('ml.run_performance', '{ml_ops}'),
-        ('ml.evaluate_alerts', '{ml_ops}')
+        ('ml.evaluate_alerts', '{ml_ops}'),
+        ('ml.silence_alert', '{ml_ops}')
     ) AS f (function, roles) ON f.function = g.schema || '.' || g.name
     CROSS JOIN unnest(f.roles) AS r (role)
     WHERE g.kind = 'function'

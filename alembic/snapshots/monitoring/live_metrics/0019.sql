@@ -68,7 +68,7 @@ BEGIN
         SELECT
             logged.bucket, logged.predictions, logged.attempted, logged.used, logged.fallbacks, logged.errors,
             logged.rescorings, logged.cache_hits, logged.timed, logged.within_target, logged.latency_sum_us,
-            logged.cold_calls, ml.count_bins(logged.latency_buckets), ml.count_bins(logged.cold_latency_buckets),
+            logged.cold_calls, ml.count_bins(logged.latency_buckets, 74), ml.count_bins(logged.cold_latency_buckets, 74),
             coalesce((
                 SELECT jsonb_object_agg(counted.reason, counted.predictions)
                 FROM (

@@ -1,7 +1,7 @@
 -- Health of scoring at a glance: status, what is live, rates of the last hour, its components, each problem in a sentence.
--- Called by: applications, alerts. Calls: ml.live_metrics, ml.histogram_quantile.
+-- Called by: applications, alerts. Calls: ml.live_metrics, ml.histogram_quantile, ml.feature_drift_score.
 -- Reads: ml_settings, ml_aliases, ml.breaker_switch, ml.challenger_switch, ml_predictions, ml_log_drops, ml_jobs,
---        ml_alerts, ml_baselines, pattern_events, pg_catalog. Writes: nothing.
+--        ml_alerts, ml_baselines, ml_archives, pattern_events, pg_catalog. Writes: nothing.
 
 -- status: critical when events do not get what was promised to them, degraded when something is to be looked at, else
 -- healthy. A component is ok, warning, critical, off (by decision) or unknown (nothing to judge it by). That no scheduler
@@ -140,10 +140,13 @@ BEGIN
     WHERE p.upper > v_now
         AND NOT EXISTS (SELECT FROM partitions AS next WHERE next.lower <= p.upper AND p.upper < next.upper)
         AND EXISTS (SELECT FROM partitions AS current WHERE current.lower <= v_now AND v_now < current.upper);
-    -- Weeks that have left the log and are kept until they are archived.
-    SELECT count(*) INTO v_archive_waiting FROM pg_class AS c
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
-        AND c.relname ~ '^ml_predictions_[0-9]{4}w[0-9]{2}$';
+    -- Weeks that have left the log and wait for trainer export; a later revision makes their table.
+    IF to_regclass('public.ml_archives') IS NOT NULL THEN
+        SELECT count(*) INTO v_archive_waiting
+        FROM pg_class AS c
+        INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'ml_archive'
+        WHERE c.relkind = 'r' AND NOT EXISTS (SELECT FROM public.ml_archives AS a WHERE a.partition = c.relname);
+    END IF;
     SELECT string_agg(needed.name, ', ') INTO v_disabled_triggers
     FROM unnest('{pattern_events_10_score,pattern_events_90_log_insert,pattern_events_90_log_update}'::text[]) AS needed (name)
     WHERE NOT EXISTS (
@@ -331,6 +334,7 @@ BEGIN
         'partitions_until', v_partitions_until,
         'archive_waiting', v_archive_waiting,
         'baseline_set_at', v_baseline_set_at,
+        'feature_drift_score', ml.feature_drift_score(v_now),
         'alerts_firing', CASE WHEN v_seen THEN v_alerts END,
         'scheduler', jsonb_build_object(
             'seen', v_seen, 'last_tick_at', v_tick.finished_at, 'last_nightly_at', v_nightly.finished_at),

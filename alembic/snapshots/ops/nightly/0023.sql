@@ -8,6 +8,7 @@
 CREATE OR REPLACE FUNCTION ml.nightly(p_at timestamptz DEFAULT now())
 RETURNS jsonb
 LANGUAGE sql
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 -- Nothing here waits long for a row that another session has changed.
 SET lock_timeout = '2s'

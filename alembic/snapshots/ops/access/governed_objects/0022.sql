@@ -18,7 +18,8 @@ WITH relations AS (
                     'ml_aliases', 'ml_deployments', 'ml_gates', 'ml_gate_results', 'ml_predictions', 'ml_log_drops',
                     'ml_metrics_1m', 'ml_metrics_1h', 'ml_jobs', 'ml_baselines', 'ml_baseline_features',
                     'ml_baseline_performance', 'ml_drift', 'ml_performance', 'ml_alert_rules', 'ml_alerts',
-                    'ml_alert_transitions', 'ml_notifications', 'ml_log', 'ml_deployment_audit',
+                    'ml_alert_transitions', 'ml_notifications', 'ml_log', 'ml_deployment_audit', 'ml_archives',
+                    'ml_backfill_errors', 'ml_feature_drift', 'ml_model_performance',
                     'ml_challenger_pairs', 'ml_challenger_comparison', 'ml_rules_comparison'
                 )
                 OR class.relname ~ '^ml_predictions_[0-9]{4}w[0-9]{2}$'

@@ -309,6 +309,8 @@ def test_time_that_nobody_observed_fires_nothing(db):
 def test_what_is_no_time_is_refused(db, given):
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
         db.execute("SELECT ml.evaluate_alerts(%s)", (given,))
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
+        db.execute("SELECT * FROM ml.alert_values(%s)", (given,))
     if given:
         with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
             db.execute("SELECT ml_alerts(%s)", (given,))

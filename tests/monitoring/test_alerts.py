@@ -1,16 +1,17 @@
 """Rules, states and values of alerts, what is told of them, and what happens when something is wrong."""
 
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 
 import numpy as np
 import psycopg
 import pytest
-from alert_model import RATES, RULES, AlertModel, Transition, World, wilson
+from alert_model import RATES, RULES, AlertModel, Call, Transition, World, wilson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rollup_data import log, prediction
+from prediction_log import log, prediction
 from statsmodels.stats.proportion import proportion_confint
 from support import add_bars, go_live, insert_event, one, rows, value
 
@@ -245,6 +246,29 @@ def test_five_minutes_in_a_row_fire_and_four_do_not(db):
     ]
 
 
+def test_the_job_of_every_minute_evaluates_what_it_has_rolled_up(db):
+    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)  # what is to come is not rolled up
+    generator = random.Random(5)  # noqa: S311  a scenario, no secret
+    logged = []
+    for minute in range(45):
+        share = {0: 0.0, 1: 0.6, 2: 0.12}[minute // 15]
+        logged += calls(1, 30, start=start + minute * MINUTE, share=generator.uniform(0.5, 1.5) * share, **ERROR)
+    log(db, logged)
+    model = AlertModel(
+        [Call(p["predicted_at"], p["fallback_reason"] is not None, p["error_sqlstate"] is not None, False, False, p["latency_us"], False) for p in logged],
+        World().observe, {name: rule for name, rule in RULES.items() if rule.metric in RATES},
+    )  # fmt: skip
+    expected = []
+    for minute in range(1, 46):
+        expected += model.evaluate(start + minute * MINUTE)
+        report = value(db, "SELECT ml.tick(%s)", start + minute * MINUTE + timedelta(seconds=2))
+        assert report["status"] == "done" and report["steps"]["alerts"]["status"] == "done"
+    names = "occurred_at", "rule", "key", "from_state", "to_state", "cause"
+    found = [Transition(*(row[name] for name in names)) for row in rows(db, "SELECT * FROM ml_alert_transitions")]
+    assert sorted(found) == sorted(expected) and len(expected) > 8
+    assert value(db, "SELECT count(*) FROM ml_metrics_1m") > 30
+
+
 def test_an_earlier_time_and_the_same_minute_do_nothing(db):
     assert evaluate(db, NOON)["status"] == "done"
     for time in (NOON, NOON + timedelta(seconds=59), NOON - timedelta(days=1)):
@@ -285,6 +309,8 @@ def test_time_that_nobody_observed_fires_nothing(db):
 def test_what_is_no_time_is_refused(db, given):
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
         db.execute("SELECT ml.evaluate_alerts(%s)", (given,))
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
+        db.execute("SELECT * FROM ml.alert_values(%s)", (given,))
     if given:
         with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
             db.execute("SELECT ml_alerts(%s)", (given,))

@@ -311,6 +311,23 @@ def test_what_was_sent_and_not_marked_is_sent_again_as_the_same(db, db_url, rece
     assert receiver.got[0][1]["webhook-id"] == receiver.got[1][1]["webhook-id"]
 
 
+def test_a_process_killed_before_the_answer_loses_nothing(db, db_url, receiver):
+    number = add(db)
+    receiver.delay = 5.0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainer", "notify", "--database-url", db_url, "--webhook", receiver.url],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_until(lambda: len(receiver.got) == 1)
+    process.kill()
+    process.wait()
+    receiver.delay = 0.0
+    wait_until(lambda: run(db, Webhook(receiver.url)).delivered == 1)
+    assert row(db, number)["attempts"] == 1
+    first, second = (headers["webhook-id"] for _, headers, _ in receiver.got)
+    assert first == second.replace("trading", db.info.dbname)
+
+
 def test_waiting_grows_and_has_an_end():
     waits = [notify.delay(attempts, lambda: 0.0) for attempts in range(1, 12)]
     assert waits[:4] == [10, 20, 40, 80] and waits[-1] == 3600

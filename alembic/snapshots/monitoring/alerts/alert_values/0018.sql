@@ -22,6 +22,9 @@ DECLARE
     v_rule public.ml_alert_rules;
     v_error text;
 BEGIN
+    IF p_at IS NULL OR NOT isfinite(p_at) THEN
+        RAISE EXCEPTION 'p_at must be a time: leave it out for now' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     BEGIN
         RETURN QUERY
         SELECT

@@ -382,6 +382,41 @@ def test_the_threshold_of_now_decides(db):
         assert view(db, "v_ml_fp_fn")["true_positives"].sum() == (counted.won & counted.confirmed).sum()
 
 
+def test_a_busy_day_is_estimated_from_one_event_in_n(db):
+    """Of 6,000 events of a day one in three counts three times; of 2,000 every one counts once."""
+    for days, count in ((2, 6000), (3, 2000)):
+        log(db, [prediction((now() - days * DAY).replace(hour=12))])
+        db.execute(
+            "CREATE TEMPORARY TABLE drawn ON COMMIT PRESERVE ROWS AS"
+            " SELECT gen_random_uuid() AS id, n FROM generate_series(1, %s) AS n",
+            (count - 1,),
+        )
+        with db.transaction():
+            db.execute("ALTER TABLE pattern_events DISABLE TRIGGER USER")
+            db.execute(
+                "INSERT INTO pattern_events (id, symbol, timeframe, pattern_type, detected_at, rule_confidence, outcome_label)"
+                " SELECT id, 'S', '1d', 'doji', now(), 0.5, CASE WHEN n % 4 = 0 THEN 'win' ELSE 'loss' END FROM drawn"
+            )
+            db.execute("ALTER TABLE pattern_events ENABLE TRIGGER USER")
+        db.execute(
+            "INSERT INTO ml_predictions (event_id, predicted_at, source, role, model_version, ml_confidence, blended_confidence)"
+            " SELECT id, date_trunc('day', %s::timestamptz, 'UTC') + n * interval '10 seconds', 'insert', 'champion', 'v1',"
+            " 0.4, 0.6 FROM drawn",
+            (now() - days * DAY,),
+        )
+        db.execute("DROP TABLE drawn")
+    exact, estimated = rows(db, "SELECT * FROM ml.v_ml_accuracy ORDER BY time")
+    assert (exact["predictions"], exact["wins"]) == (1999, 499)
+    for column, truth in (("predictions", 5999), ("labelled", 5999), ("wins", 1499)):
+        assert estimated[column] % 3 == 0
+        assert estimated[column] == pytest.approx(truth, rel=0.15)
+    assert estimated["win_rate"] == pytest.approx(0.25, abs=0.05)
+    assert estimated["mean_confidence"] == pytest.approx(0.4)
+    exact, estimated = rows(db, "SELECT * FROM ml.v_ml_adoption ORDER BY time")
+    assert (exact["predictions"], exact["confirmed"]) == (1999, 1999)
+    assert estimated["predictions"] == estimated["used"] == pytest.approx(5999, rel=0.1)
+
+
 # ------------------------------------------------------------------------------------------------- the server
 
 

@@ -17,6 +17,12 @@ from support import add_bars, go_live, insert_event, one, rows, value
 SQL = Path(__file__).parents[2] / "sql"
 VIEWS = sorted(file.stem for file in (SQL / "monitoring" / "panels").glob("v_ml_*.sql"))
 
+# A view gives its reader no right on the functions that it calls.
+FUNCTIONS = (
+    "ml.histogram_quantile", "ml.merge_histograms", "ml.metrics_by_minute", "ml.metrics_by_hour",
+    "ml.summarize_outcomes", "ml.summarize_adoption",
+)  # fmt: skip
+
 
 def view(db, name, where="true"):
     """Return a view as a data frame."""
@@ -86,15 +92,28 @@ def test_an_empty_database_has_no_rows_or_one(db):
             assert len(found) == {"v_ml_active": 1, "v_ml_network": 1}.get(name, 0), name
 
 
-def test_the_dashboard_role_reads_them_and_not_what_is_below(db):
+def test_readers_need_no_right_on_the_tables_below(db):
     log(db, random_predictions(20, now() - DAY, DAY))
     with db.transaction(force_rollback=True):
-        db.execute("SET LOCAL ROLE ml_dashboard")
+        db.execute("CREATE ROLE panel_reader; GRANT USAGE ON SCHEMA ml TO panel_reader")
+        for function in FUNCTIONS:
+            db.execute(f"GRANT EXECUTE ON FUNCTION {function} TO panel_reader")
+        for name in VIEWS:
+            db.execute(f"GRANT SELECT ON ml.{name} TO panel_reader")
+        db.execute("SET LOCAL ROLE panel_reader")
         for name in VIEWS:
             db.execute(f"SELECT * FROM ml.{name}")
-        for hidden in ("features FROM ml_predictions", "* FROM pattern_events", "* FROM ml_drift", "* FROM ml_aliases"):
+        for table in ("pattern_events", "ml_predictions", "ml_metrics_1m", "ml_drift", "ml_aliases"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
-                db.execute(f"SELECT {hidden}")
+                db.execute(f"SELECT * FROM {table}")
+
+
+def test_the_dashboard_role_may_call_what_the_views_call(db):
+    for function in FUNCTIONS:
+        assert value(
+            db, "SELECT bool_and(has_function_privilege('ml_dashboard', p.oid, 'EXECUTE')) FROM pg_proc AS p"
+            " WHERE p.oid::regproc::text = %s", function,
+        )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------- numbers of the log

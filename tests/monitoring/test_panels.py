@@ -289,6 +289,27 @@ def test_a_pause_of_the_scheduler_leaves_no_gap(db):
     )
 
 
+@pytest.mark.parametrize("kept", ["1 day", "30 days"])
+def test_every_step_of_catching_up_shows_the_whole_log(db, kept):
+    """However far the roll-ups are, in hours or in minutes, each prediction is counted once."""
+    db.execute("UPDATE ml_settings SET retention_metrics_1m = %s", (kept,))
+    predictions = random_predictions(1200, now() - 12 * DAY, 12 * DAY, seed=12)
+    log(db, predictions)
+    expected = sum(row["role"] != "shadow" for row in predictions)
+    live = [row for row in predictions if row["source"] in LIVE and row["role"] != "shadow"]
+    rules = sum(row["rule_confidence"] is not None and 0 <= row["rule_confidence"] <= 1 for row in live)
+    calls = 0
+    while True:
+        assert value(db, "SELECT sum(predictions)::bigint FROM ml.v_ml_throughput_1m") == expected
+        assert value(db, "SELECT sum(rule)::bigint FROM ml.v_ml_confidence_hist") == rules
+        left = value(db, "SELECT ml.roll_up(p_limit => 250)")["left_minutes"]
+        calls += 1
+        if left == 0:
+            break
+    assert calls > 3
+    assert value(db, "SELECT sum(predictions)::bigint FROM ml.v_ml_throughput_1m") == expected
+
+
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Pacific/Chatham"])
 def test_no_setting_of_the_session_changes_a_row(db, zone):
     log(db, random_predictions(500, now() - 10 * DAY, 10 * DAY, seed=5))

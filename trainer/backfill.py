@@ -165,11 +165,11 @@ def describe(report: dict[str, Any]) -> str:
     if report["skipped"]:
         lines.append(f"{report['skipped']:,} left alone: another session was changing them; run the backfill again")
     check = report["check"]
-    if check is not None:
+    if check is not None and report["scored"]:
         lines.append(
-            f"in the log since: {check['logged']:,}; of these with features {check['with_features']:,}, with "
-            f"support_distance_pct {check['with_support_distance_pct']:,}, without blended confidence "
-            f"{check['without_blended_confidence']:,}, used for training {check['used_for_training']:,}; "
-            f"lost by the log {check['lost_by_the_log']:,}"
+            f"checked: {check['logged']:,} in the log since the start, {check['with_features']:,} with features, "
+            f"{check['with_support_distance_pct']:,} with support_distance_pct, "
+            f"{check['without_blended_confidence']:,} without blended confidence, "
+            f"{check['used_for_training']:,} used for training; {check['lost_by_the_log']:,} lost by the log"
         )
     return "\n".join(lines)

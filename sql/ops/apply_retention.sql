@@ -1,14 +1,14 @@
 -- Moves weeks of the log that are past their time to ml_archive, drops exported ones, deletes old minutes and hours.
 -- Called by: ml.nightly, operators. Calls: ml.detach_week, ml.drop_week.
 -- Reads: ml_settings, ml.archived_weeks, pg_catalog.
--- Writes: partitions of ml_predictions, ml_metrics_1m, ml_metrics_1h, ml_log_drops, ml_drift, ml_performance,
---         ml_alert_transitions, ml_notifications, ml_jobs.
+-- Writes: partitions of ml_predictions, ml_metrics_1m, ml_metrics_1h, ml_drift, ml_performance, ml_alert_transitions,
+--         ml_notifications, ml_backfill_errors, ml_log_drops, ml_jobs.
 --
 -- The log goes by whole weeks: with 180 days a prediction is kept for 180 to 187. A week leaves when its hours are
 -- rolled up, and is dropped when trainer export has archived it, or at once when ml_settings.archive_required is false.
 -- At most eight weeks leave in one call, last of all, because that locks the log until the transaction ends: run it as a
 -- statement of its own. What could not be done is in the report, and is tried again by the next call.
--- A p_at to come counts as now.
+-- A p_at to come counts as now. Drift, performance, alerts, notifications that are done with, and errors are kept a year.
 
 CREATE OR REPLACE FUNCTION ml.apply_retention(p_at timestamptz DEFAULT now())
 RETURNS jsonb
@@ -25,6 +25,7 @@ DECLARE
     v_origin CONSTANT timestamptz := timestamptz '2000-01-01 00:00:00+00';
     v_started timestamptz := clock_timestamp();
     v_now timestamptz := least(p_at, clock_timestamp());
+    v_year_ago timestamptz := v_now - interval '1 year';
     v_settings public.ml_settings;
     v_state public.ml_jobs;
     v_until timestamptz;
@@ -67,7 +68,22 @@ BEGIN
     DELETE FROM public.ml_metrics_1h AS m WHERE m.bucket < v_now - v_settings.retention_metrics_1h;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_deleted := v_deleted || jsonb_build_object('ml_metrics_1h', v_rows);
-    DELETE FROM public.ml_log_drops AS d WHERE d.dropped_at < v_now - interval '1 year';
+    DELETE FROM public.ml_drift AS d WHERE d.run_at < v_year_ago;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_deleted := v_deleted || jsonb_build_object('ml_drift', v_rows);
+    DELETE FROM public.ml_performance AS p WHERE p.run_at < v_year_ago;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_deleted := v_deleted || jsonb_build_object('ml_performance', v_rows);
+    DELETE FROM public.ml_alert_transitions AS t WHERE t.occurred_at < v_year_ago;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_deleted := v_deleted || jsonb_build_object('ml_alert_transitions', v_rows);
+    DELETE FROM public.ml_notifications AS n WHERE coalesce(n.delivered_at, n.abandoned_at) < v_year_ago;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_deleted := v_deleted || jsonb_build_object('ml_notifications', v_rows);
+    DELETE FROM public.ml_backfill_errors AS e WHERE e.resolved_at < v_year_ago;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_deleted := v_deleted || jsonb_build_object('ml_backfill_errors', v_rows);
+    DELETE FROM public.ml_log_drops AS d WHERE d.dropped_at < v_year_ago;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_deleted := v_deleted || jsonb_build_object('ml_log_drops', v_rows);
 

@@ -5,12 +5,12 @@ minute, now after hours, some for a time that has been. Run with ``-s`` to see t
 """
 
 import json
+import random
 import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pytest
 from alert_model import RATES, RULES, AlertModel, Call, Transition, World
 from prediction_log import COLUMNS, prediction
@@ -37,9 +37,9 @@ def incidents(generator, trading):
     kinds = ("slow", "very slow", "fallback", "error", "no cache", "silence")
     for kind in kinds:
         for _ in range(8):
-            first = trading[int(generator.integers(len(trading) - 60))]
-            length = int(generator.choice([3, 5, 6, 9, 12, 20, 45]))
-            share = float(generator.choice([0.08, 0.15, 0.3, 0.6, 1.0]))
+            first = trading[generator.randrange(len(trading) - 60)]
+            length = generator.choice([3, 5, 6, 9, 12, 20, 45])
+            share = generator.choice([0.08, 0.15, 0.3, 0.6, 1.0])
             for minute in range(length):
                 found[first + minute * MINUTE, kind] = share
     for minute in range(25):  # long enough for the rule that waits longest, with the fewest observations
@@ -55,21 +55,21 @@ def calls_of_the_month(generator):
     found = []
     for offset in range(DAYS * 24 * 60):
         start = START + offset * MINUTE
-        count = generator.poisson(12) if start in busy else generator.random() < 0.02
+        count = max(round(generator.gauss(12, 3.5)), 0) if start in busy else generator.random() < 0.02
         if (start, "silence") in happening:
             count = 0
         for _ in range(int(count)):
-            at = start + timedelta(microseconds=int(generator.integers(60_000_000)))
+            at = start + timedelta(microseconds=generator.randrange(60_000_000))
 
             def hit(kind, start=start):
                 return generator.random() < happening.get((start, kind), 0.0)
 
             rescoring = generator.random() < 0.5
-            latency = int(generator.integers(300, 30_000))
+            latency = generator.randrange(300, 30_000)
             if hit("slow"):
                 latency = 92_000  # above the target of 75 ms, below the alert line of 100 ms
             if hit("very slow"):
-                latency = int(generator.integers(140_000, 900_000))
+                latency = generator.randrange(140_000, 900_000)
             failed = hit("error") or generator.random() < 0.005
             fell_back = failed or hit("fallback") or generator.random() < 0.02
             found.append(
@@ -79,7 +79,7 @@ def calls_of_the_month(generator):
                     role="challenger" if generator.random() < 0.05 else "champion",
                     model_version=CHAMPION,
                     latency_us=None if generator.random() < 0.02 else latency,
-                    cold=bool(generator.random() < 0.02),
+                    cold=generator.random() < 0.02,
                     cache_hit=bool(rescoring and not hit("no cache") and generator.random() < 0.9),
                     fallback_reason="error" if failed else "bar_missing" if fell_back else None,
                     error_sqlstate="22012" if failed else None,
@@ -87,7 +87,7 @@ def calls_of_the_month(generator):
             )
             if generator.random() < 0.1:
                 bad = {"latency_us": 5_000_000, "error_sqlstate": "22012", "fallback_reason": "error"}
-                ignored = [{"source": "backfill"}, {"role": "shadow"}, {"source": "external"}][generator.integers(3)]
+                ignored = [{"source": "backfill"}, {"role": "shadow"}, {"source": "external"}][generator.randrange(3)]
                 found.append(prediction(at, model_version=CHAMPION, **bad, **ignored))
             if generator.random() < 0.05:
                 found.append(prediction(at, role="rule", model_version=None, fallback_reason="not_in_rollout"))
@@ -161,14 +161,12 @@ def evaluation_times(generator):
         if any(-2 * MINUTE <= time - moment <= length * MINUTE for moment, length in watched):
             time += MINUTE
         else:
-            step = int(
-                generator.choice([1, 2, 5, 20, 59, 60, 60, 60, 60, 61, 240], p=[0.02] * 3 + [0.04] + [0.1] * 6 + [0.3])
-            )
+            (step,) = generator.choices([1, 5, 20, 59, 60, 61, 240], weights=[3, 3, 4, 10, 40, 10, 30])
             ahead = time + step * MINUTE
             soon = [moment - 2 * MINUTE for moment, _ in watched]
             time = min([ahead, *(moment for moment in soon if time < moment < ahead)])
         if generator.random() < 0.03:
-            found.append(time - int(generator.integers(1, 500)) * MINUTE)  # a clock that was set back
+            found.append(time - generator.randrange(1, 500) * MINUTE)  # a clock that was set back
     # A clock two hours ahead for one evaluation: the true time has nothing to add until it gets there.
     found.insert(found.index(next(time for time in found if time > at(18, "16:00"))), at(18, "18:00"))
     return found
@@ -177,7 +175,7 @@ def evaluation_times(generator):
 @pytest.fixture
 def month(db):
     """A database with the month's log and states that are known by their time, and the world as the model sees it."""
-    generator = np.random.default_rng(20300301)
+    generator = random.Random(20300301)  # noqa: S311  a scenario, no secret
     for (name,) in db.execute(
         "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'ml_predictions'::regclass"
     ).fetchall():

@@ -284,6 +284,21 @@ def test_a_canary_is_measured_against_its_own_baseline(log):
     assert said["problems"] == []
 
 
+def test_without_a_window_a_run_takes_as_much_as_it_needs(log):
+    prepare(log, [normal(500)], [normal(150, 3, seed=1)])
+    assert run(log)["versions"][0]["verdict"] == "insufficient_data"
+    add_predictions(log, "m1", [normal(80, 3, seed=2)], WEDNESDAY - 6 * DAY, length=80, seed=9)
+    said = run(log, window=None)
+    assert said["versions"][0]["window_from"] == "2025-12-31T00:00:00+00:00"
+    assert said["versions"][0]["features_judged"] == 1
+    add_predictions(log, "m1", [normal(60, 3, seed=3)], TUESDAY, length=60, seed=10)
+    said = run(log, window=None)
+    assert said["versions"][0]["window_from"] == "2026-01-06T00:00:00+00:00"
+    assert said["versions"][0]["verdict"] == "drift"
+    said = run(log, window=None, at=WEDNESDAY + 20 * DAY)
+    assert said["versions"][0]["window_from"] == "2025-12-28T00:00:00+00:00"
+
+
 def test_without_a_baseline_a_run_says_what_to_do(db):
     said = value(db, "SELECT ml.run_drift()")
     assert said["status"] == "no_baseline"
@@ -306,7 +321,7 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(db):
         db.execute("SELECT * FROM ml.feature_drift(p_correction => 'sidak')")
     with pytest.raises(psycopg.Error, match="is empty: its start must come before its end"):
         db.execute("SELECT * FROM ml.feature_drift(now(), now())")
-    for window in ("0 hours", "-1 day", None):
+    for window in ("0 hours", "-1 day", "1000 years"):
         with pytest.raises(psycopg.Error, match="needs a time and a window above zero"):
             db.execute("SELECT ml.run_drift(p_window => %s)", (window,))
 

@@ -97,7 +97,8 @@ def test_a_step_that_fails_is_named_and_does_not_stop_the_rest(db):
     (failure,) = report["failed"]
     assert failure.startswith("labels: function ml.label_outcomes") and failure.endswith("(42883)")
     assert report["steps"]["labels"]["status"] == "failed"
-    assert {step["status"] for name, step in report["steps"].items() if name != "labels"} == {"done"}
+    assert "failed" not in {step["status"] for name, step in report["steps"].items() if name != "labels"}
+    assert report["steps"].keys() > {"catch_up", "drift", "performance", "alerts", "retention"}
     assert job(db, "nightly")["last_error"] == failure
     # What failed may be repeated on the same day.
     db.execute("ALTER FUNCTION ml.gone RENAME TO label_outcomes")

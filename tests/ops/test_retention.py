@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from prediction_log import log, prediction
-from support import one, rows, value
+from support import rows, value
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
@@ -175,18 +175,59 @@ def test_a_log_in_use_is_left_for_the_next_run_and_writers_wait_no_longer_than_a
     assert retain(aged)["archived"] != []
 
 
-def test_old_log_drops_are_deleted(db):
-    for age in (10, 400):
-        db.execute(
-            "INSERT INTO ml_log_drops (dropped_at, event_id, error_sqlstate, error_message)"
-            " VALUES (%s, gen_random_uuid(), 'XX000', 'x')",
-            (NOW - age * DAY,),
-        )
-    retain(db)
-    assert one(db, "SELECT dropped_at FROM ml_log_drops")["dropped_at"] == NOW - 10 * DAY
+def test_what_else_grows_is_kept_for_a_year(db):
+    db.execute(
+        "INSERT INTO ml_baselines (model_version, window_from, window_to, predictions, sources) VALUES ('v', %s, %s, 1, '{insert}')",
+        (NOW - DAY, NOW),
+    )
+    for age in (10, 360, 370, 400):
+        at = NOW - age * DAY
+        for table, columns in {
+            "ml_log_drops": {"dropped_at": at, "event_id": "gen_random_uuid()", "error_sqlstate": "'x'", "error_message": "'x'"},
+            "ml_drift": {"run_at": at, "model_version": "'v'", "baseline_id": "(SELECT max(baseline_id) FROM ml_baselines)",
+                "window_from": at, "window_to": at, "subject": "'feature'", "feature": "'f'", "method": "'m'",
+                "n_baseline": 1, "n_current": 1, "verdict": "'ok'", "quality_verdict": "'ok'"},
+            "ml_performance": {"run_at": at, "model_version": "'v'", "kind": "'realised'", "metric": "'brier'",
+                "window_from": at, "window_to": at, "predictions": 1, "labelled": 1, "verdict": "'ok'"},
+            "ml_alert_transitions": {"occurred_at": at, "rule": "'r'", "key": "''", "severity": "'info'",
+                "from_state": "'normal'", "to_state": "'pending'", "cause": "'breached'"},
+            "ml_backfill_errors": {"event_id": "gen_random_uuid()", "model_version": "'v'", "sqlstate": "'x'",
+                "message": "'x'", "resolved_at": at},
+            "ml_notifications": {"delivered_at": at, "rule": "'r'", "key": "''", "transition": "'firing'",
+                "channel": "'webhook'", "severity": "'info'", "firing_since": at, "payload": "'{}'"},
+        }.items():  # fmt: skip
+            values = ", ".join(
+                f"'{given}'" if isinstance(given, datetime) else str(given) for given in columns.values()
+            )
+            db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})")
+    # What is not done with stays, however old.
+    db.execute(
+        "INSERT INTO ml_backfill_errors (event_id, model_version, sqlstate, message) VALUES (gen_random_uuid(), 'v', 'x', 'x')"
+    )
+    deleted = retain(db)["deleted"]
+    assert {count for table, count in deleted.items() if not table.startswith("ml_metrics")} == {2}
+    assert len(deleted) == 7
+    for table, left in (("ml_log_drops", 2), ("ml_drift", 2), ("ml_notifications", 2), ("ml_backfill_errors", 3)):
+        assert value(db, f"SELECT count(*) FROM {table}") == left
 
 
 def test_two_at_once_do_the_work_once(aged, db_url):
     with psycopg.connect(db_url) as other:
         other.execute("SELECT ml.apply_retention(%s)", (NOW,))
         assert retain(aged)["status"] == "skipped"
+
+
+def test_operators_run_the_jobs_and_nobody_else(aged):
+    """ml_ops owns no table; what it may do, it may do through these functions."""
+    aged.execute("SET ROLE ml_ops")
+    assert value(aged, "SELECT ml.tick()")["failed"] == []
+    assert value(aged, "SELECT ml.apply_retention()")["status"] == "done"
+    assert value(aged, "SELECT ml.nightly()")["failed"] == []
+    with pytest.raises(psycopg.Error, match="permission denied"):
+        aged.execute("SELECT ml.detach_week('ml_predictions_2026w01')")
+    for role in ("ml_writer", "ml_analyst", "ml_dashboard"):
+        aged.execute("RESET ROLE")
+        aged.execute(f"SET ROLE {role}")
+        for job in ("tick", "nightly", "apply_retention"):
+            with pytest.raises(psycopg.Error, match="permission denied"):
+                aged.execute(f"SELECT ml.{job}()")

@@ -48,7 +48,9 @@ def test_lines_hold_the_rows_in_order_of_time_and_gaps_stay_gaps():
     assert (list(traces["b"].x), list(traces["b"].y)) == (stamps([at(0), at(9)]), [2.0, 3.0])
     assert list(traces["a"].y) == [1.0, None, None]
     assert traces["a"].connectgaps is False
-    assert list(drawn.chart.layout.xaxis.range) == stamps([HOUR.start, HOUR.end])
+    assert list(drawn.chart.layout.xaxis.range) == stamps(
+        [at(0) - timedelta(seconds=45), at(60) + timedelta(seconds=45)]
+    )
     assert drawn.chart.layout.yaxis.ticksuffix == " ms"
     assert [name for name, _ in drawn.legend] == ["b", "a"]
     assert len({colour for _, colour in drawn.legend}) == 2

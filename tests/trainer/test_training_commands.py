@@ -99,7 +99,11 @@ def test_backfill_says_what_is_left(run: Any, db: psycopg.Connection[Any]) -> No
     assert found["would_score"] == 3
     assert "scored" not in found
     db.execute("SELECT ml.enable('test')")
-    assert run("backfill", "--limit", "2")[1] == f"2 events scored with {champion}; 1 are still unscored\n"
+    assert run("backfill", "--limit", "2")[1] == (
+        f"2 events scored with {champion}; 1 are still unscored\n"
+        "checked: 2 in the log since the start, 2 with features, 2 with support_distance_pct, "
+        "0 without blended confidence, 0 used for training; 0 lost by the log\n"
+    )
     assert run("backfill", "--limit", "0")[0] == 2
     assert json.loads(run("backfill", "--json")[1])["scored"] == 1
 

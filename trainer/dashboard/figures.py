@@ -236,7 +236,7 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
     for side, group in sides.items():
         if group:
             _value_axis(figure, group, scales[side], right=side)
-    figure.update_xaxes(type="date", range=[_stamp(time_range.start), _stamp(time_range.end)], nticks=6, tickangle=0)
+    figure.update_xaxes(type="date", range=_padded(time_range), nticks=6, tickangle=0)
     figure.update_layout(hovermode="x unified")
     return _finished(figure, panel, list(zip([line.name for line in lines], colours, strict=True)))
 
@@ -424,7 +424,7 @@ def _heatmap(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Dr
         showgrid=False,
         automargin=True,
     )
-    return _finished(figure, panel, least=70 + (13 if len(lines) > 20 else 20) * len(lines))
+    return _finished(figure, panel, least=70 + (12 if len(lines) > 20 else 20) * len(lines))
 
 
 def _states(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Drawing | None:
@@ -461,7 +461,7 @@ def _states(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> Dra
             hovertemplate="%{customdata}<extra></extra>",
         )
     figure.update_layout(barmode="overlay")
-    figure.update_xaxes(type="date", range=[_stamp(time_range.start), _stamp(time_range.end)], nticks=6, tickangle=0)
+    figure.update_xaxes(type="date", range=_padded(time_range), nticks=6, tickangle=0)
     figure.update_yaxes(
         tickvals=list(range(len(lines))),
         ticktext=[escape(_cut(line.name)) for line in lines],
@@ -635,6 +635,12 @@ def _finished(figure: go.Figure, panel: Panel, legend: Sequence[tuple[str, str]]
     figure.update_xaxes(automargin=True)
     wanted = len(legend) > 1 and (panel.options.get("legend") or {}).get("showLegend", True)
     return Drawing(chart=figure, legend=tuple(legend) if wanted else ())
+
+
+def _padded(time_range: TimeRange) -> list[str]:
+    """Return the ends of an axis of time, a little apart so that what lies on the ends is not cut off."""
+    edge = (time_range.end - time_range.start) / 80
+    return [_stamp(time_range.start - edge), _stamp(time_range.end + edge)]
 
 
 def _stamp(time: datetime) -> str:

@@ -11,7 +11,8 @@ IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT CASE
-        WHEN bool_and(filled.p > 0 AND filled.q > 0) THEN sum((filled.p - filled.q) * ln(filled.p / filled.q))
+        WHEN bool_and(filled.p > 0 AND filled.q > 0) THEN
+            sum(CASE WHEN filled.p > 0 AND filled.q > 0 THEN (filled.p - filled.q) * ln(filled.p / filled.q) END)
     END
     FROM (
         SELECT

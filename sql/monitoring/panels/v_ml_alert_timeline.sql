@@ -9,7 +9,12 @@ SELECT
     change.key,
     change.severity,
     change.to_state AS state,
-    CASE change.to_state WHEN 'normal' THEN 0 WHEN 'pending' THEN 1 WHEN 'firing' THEN 2 WHEN 'resolved' THEN 3 END AS state_code,
+    CASE
+        WHEN change.to_state = 'normal' THEN 0
+        WHEN change.to_state = 'pending' THEN 1
+        WHEN change.to_state = 'firing' THEN 2
+        WHEN change.to_state = 'resolved' THEN 3
+    END AS state_code,
     change.value
 FROM (
     SELECT

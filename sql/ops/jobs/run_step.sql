@@ -1,5 +1,6 @@
 -- Runs one step of a job in a block of its own and returns its report; of a step that fails, the error instead.
--- Called by: ml.tick, ml.nightly. Calls: whatever the step is.
+-- Called by: ml.run_job. Calls: ml.roll_up, ml.recompute_metrics, ml.create_prediction_partitions, ml.label_outcomes,
+--            ml.run_drift, ml.run_performance, ml.evaluate_alerts, ml.apply_retention.
 -- Reads: nothing. Writes: what the step writes.
 
 CREATE OR REPLACE FUNCTION ml.run_step(p_step text, p_at timestamptz)
@@ -24,17 +25,11 @@ BEGIN
         WHEN 'labels' THEN
             v_result := ml.label_outcomes(p_limit => 20000, p_at => p_at);
         WHEN 'drift' THEN
-            IF to_regproc('ml.run_drift') IS NOT NULL THEN
-                EXECUTE 'SELECT ml.run_drift($1)' INTO v_result USING p_at;
-            END IF;
+            v_result := ml.run_drift(p_at);
         WHEN 'performance' THEN
-            IF to_regproc('ml.run_performance') IS NOT NULL THEN
-                EXECUTE 'SELECT ml.run_performance($1)' INTO v_result USING p_at;
-            END IF;
+            v_result := ml.run_performance(p_at);
         WHEN 'alerts' THEN
-            IF to_regproc('ml.evaluate_alerts') IS NOT NULL THEN
-                EXECUTE 'SELECT ml.evaluate_alerts($1)' INTO v_result USING p_at;
-            END IF;
+            v_result := ml.evaluate_alerts(p_at);
         WHEN 'retention' THEN
             v_result := ml.apply_retention(p_at);
     END CASE;

@@ -79,19 +79,7 @@ BEGIN
         v_highest_key := (v_most / v_found::double precision * 4294967296)::bigint;
     END IF;
 
-    INSERT INTO public.ml_baselines (reason, model_version, window_from, window_to, predictions, sources)
-    SELECT p_reason, v_version, v_from, v_to, count(*), v_sources
-    FROM public.ml_predictions AS p
-    WHERE p.predicted_at >= v_from AND p.predicted_at < v_to
-        AND p.model_version = v_version AND p.source = ANY (v_sources)
-        AND p.role IN ('champion', 'challenger') AND p.features IS NOT NULL AND NOT p.cache_hit
-        AND ('x' || right(p.id::text, 8))::bit(32)::bigint < v_highest_key
-    RETURNING baseline_id, predictions INTO v_baseline_id, v_predictions;
-
-    INSERT INTO public.ml_baseline_features (
-        baseline_id, subject, feature, kind, n, n_missing, n_not_finite, mean, sd_pop, min, max, edges, counts, categories,
-        sample
-    )
+    -- One statement, so that what arrives meanwhile is in all of it or in nothing.
     WITH prediction AS MATERIALIZED (
         SELECT
             ('x' || right(p.id::text, 8))::bit(32)::bigint AS key,
@@ -107,6 +95,12 @@ BEGIN
             AND p.role IN ('champion', 'challenger') AND p.features IS NOT NULL AND NOT p.cache_hit
             -- The end of an id is random, whichever kind of uuid it is.
             AND ('x' || right(p.id::text, 8))::bit(32)::bigint < v_highest_key
+    ),
+
+    baseline AS (
+        INSERT INTO public.ml_baselines (reason, model_version, window_from, window_to, predictions, sources)
+        SELECT p_reason, v_version, v_from, v_to, (SELECT count(*) FROM prediction), v_sources
+        RETURNING ml_baselines.baseline_id, ml_baselines.predictions
     ),
 
     -- Above this key a prediction is not part of the sample.
@@ -134,36 +128,47 @@ BEGIN
             CASE WHEN gathered.place <= cardinality(v_names) THEN 'feature' ELSE 'score' END AS subject,
             (v_names || ARRAY['ml_confidence', 'blended_confidence', 'rule_confidence'])[gathered.place] AS feature
         FROM gathered
+    ),
+
+    stored AS (
+        INSERT INTO public.ml_baseline_features (
+            baseline_id, subject, feature, kind, n, n_missing, n_not_finite, mean, sd_pop, min, max, edges, counts,
+            categories, sample
+        )
+        SELECT
+            baseline.baseline_id,
+            named.subject,
+            named.feature,
+            kind.kind,
+            described.n,
+            named.missing,
+            named.not_finite,
+            described.mean,
+            described.sd_pop,
+            described.min,
+            described.max,
+            described.edges,
+            described.counts,
+            described.categories,
+            ARRAY(SELECT value FROM unnest(named.sample) AS value ORDER BY value)
+        FROM named
+        CROSS JOIN baseline
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN named.subject = 'feature'
+                    AND (SELECT f.unit FROM public.ml_features AS f WHERE f.name = named.feature) IN ('sign', 'flag', 'days', 'hours')
+                    AND (SELECT count(DISTINCT value) FROM unnest(named.readings) AS value) <= 50
+                    THEN 'categorical'
+                ELSE 'numeric'
+            END AS kind
+        ) AS kind
+        CROSS JOIN LATERAL ml.describe_values(coalesce(named.readings, '{}'), kind.kind) AS described
+        RETURNING feature
     )
 
-    SELECT
-        v_baseline_id,
-        named.subject,
-        named.feature,
-        kind.kind,
-        described.n,
-        named.missing,
-        named.not_finite,
-        described.mean,
-        described.sd_pop,
-        described.min,
-        described.max,
-        described.edges,
-        described.counts,
-        described.categories,
-        ARRAY(SELECT value FROM unnest(named.sample) AS value ORDER BY value)
-    FROM named
-    CROSS JOIN LATERAL (
-        SELECT CASE
-            WHEN named.subject = 'feature'
-                AND (SELECT f.unit FROM public.ml_features AS f WHERE f.name = named.feature) IN ('sign', 'flag', 'days', 'hours')
-                AND (SELECT count(DISTINCT value) FROM unnest(named.readings) AS value) <= 50
-                THEN 'categorical'
-            ELSE 'numeric'
-        END AS kind
-    ) AS kind
-    CROSS JOIN LATERAL ml.describe_values(coalesce(named.readings, '{}'), kind.kind) AS described;
-    GET DIAGNOSTICS v_features = ROW_COUNT;
+    SELECT max(baseline.baseline_id), max(baseline.predictions), (SELECT count(*) FROM stored)
+    INTO v_baseline_id, v_predictions, v_features
+    FROM baseline;
 
     IF v_store_performance IS NOT NULL THEN
         EXECUTE format('SELECT to_jsonb(stored) FROM %s($1) AS stored', v_store_performance::regproc)

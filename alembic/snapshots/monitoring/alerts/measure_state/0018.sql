@@ -21,11 +21,16 @@ BEGIN
     observations := 1;
     CASE p_metric
     WHEN 'health_critical' THEN
-        -- Health learns to look at another time than now in a later revision than this one.
-        EXECUTE CASE
-            WHEN to_regprocedure('public.ml_health(interval, timestamptz)') IS NULL THEN 'SELECT public.ml_health()'
-            ELSE 'SELECT public.ml_health(p_at => $1)'
-        END INTO v_health USING p_at;
+        -- A check that fails is as bad as what it would say. It learns to look at another time than now in a later
+        -- revision than this one.
+        BEGIN
+            EXECUTE CASE
+                WHEN to_regprocedure('public.ml_health(interval, timestamptz)') IS NULL THEN 'SELECT public.ml_health()'
+                ELSE 'SELECT public.ml_health(p_at => $1)'
+            END INTO v_health USING p_at;
+        EXCEPTION WHEN OTHERS THEN
+            v_health := jsonb_build_object('status', 'critical', 'problems', jsonb_build_array('ml_health() fails: ' || SQLERRM));
+        END;
         value := (v_health ->> 'status' = 'critical')::integer;
         detail := (SELECT string_agg(problem.sentence, '; ') FROM jsonb_array_elements_text(v_health -> 'problems') AS problem (sentence));
     WHEN 'model_not_loaded' THEN

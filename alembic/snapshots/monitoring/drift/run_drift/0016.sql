@@ -5,7 +5,8 @@
 
 -- The window ends at p_at, which names the run: a second run for the same time and method replaces the first. Versions:
 -- the champion, and whichever else was acted on in the window. A version has drifted when at least half of the features
--- with a verdict have (Evidently's share). status: done | no_baseline.
+-- with a verdict have (Evidently's share). p_window NULL: for each version the shortest of 24 hours, 7 days and
+-- 30 days that has 200 predictions, for those who see fewer a day. status: done | no_baseline.
 CREATE OR REPLACE FUNCTION ml.run_drift(
     p_at timestamptz DEFAULT now(),
     p_window interval DEFAULT '24 hours',
@@ -20,17 +21,18 @@ AS $function$
 DECLARE
     v_at timestamptz := coalesce(p_at, now());
     v_from timestamptz;
+    v_version_from timestamptz;
     v_version text;
     v_versions jsonb := '[]'::jsonb;
     v_problems text[] := '{}'::text[];
     v_rows bigint := 0;
     v_summary jsonb;
 BEGIN
-    IF (p_window > '0' AND p_window < '100 years') IS NOT TRUE OR v_at IN ('infinity', '-infinity') THEN
+    IF (p_window > '0' AND p_window < '100 years') IS FALSE OR v_at IN ('infinity', '-infinity') THEN
         RAISE EXCEPTION 'a run of drift needs a time and a window above zero, such as interval ''24 hours'''
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    v_from := v_at - p_window;
+    v_from := v_at - coalesce(p_window, interval '30 days');
     -- Refuses a method that does not exist before anything is replaced.
     PERFORM FROM ml.feature_drift(v_from, v_at, p_method, '');
     -- Two runs for the same time at once: the second waits and replaces the first.
@@ -57,6 +59,18 @@ BEGIN
                 '%s has no baseline: set one with ml_set_baseline(p_model_version => %L)', v_version, v_version);
             CONTINUE;
         END IF;
+        SELECT coalesce(max(candidate.window_from), v_from) INTO v_version_from
+        FROM (VALUES (v_at - interval '24 hours'), (v_at - interval '7 days')) AS candidate (window_from)
+        WHERE p_window IS NULL AND 200 <= (
+            SELECT count(*) FROM (
+                SELECT FROM public.ml_predictions AS p
+                WHERE p.predicted_at >= candidate.window_from AND p.predicted_at < v_at
+                    AND p.source IN ('insert', 'update') AND p.role IN ('champion', 'challenger')
+                    AND p.model_version = v_version AND p.features IS NOT NULL AND NOT p.cache_hit
+                LIMIT 200
+            ) AS enough
+        );
+
         WITH stored AS (
             INSERT INTO public.ml_drift (
                 run_at, model_version, baseline_id, window_from, window_to, subject, feature, method, value, p_value,
@@ -69,7 +83,7 @@ BEGIN
                 drift.missing_rate, drift.baseline_missing_rate, drift.unseen_rate, drift.out_of_range_rate,
                 drift.verdict, drift.quality_verdict, drift.not_finite_rate, drift.invalid_rate, drift.watch_threshold,
                 drift.drift_threshold
-            FROM ml.feature_drift(v_from, v_at, p_method, v_version) AS drift
+            FROM ml.feature_drift(v_version_from, v_at, p_method, v_version) AS drift
             RETURNING *
         ),
 
@@ -83,6 +97,7 @@ BEGIN
         SELECT jsonb_build_object(
             'model_version', v_version,
             'baseline_id', max(verdicts.baseline_id),
+            'window_from', v_version_from,
             'verdict', CASE
                 WHEN count(*) FILTER (WHERE verdicts.is_judged) = 0 THEN 'insufficient_data'
                 WHEN count(*) FILTER (WHERE verdicts.is_judged AND verdicts.verdict = 'drift')
@@ -109,7 +124,6 @@ BEGIN
     RETURN jsonb_build_object(
         'status', CASE WHEN v_rows > 0 THEN 'done' ELSE 'no_baseline' END,
         'run_at', v_at,
-        'window_from', v_from,
         'window_to', v_at,
         'method', p_method,
         'rows', v_rows,

@@ -12,7 +12,7 @@ SELECT
     (
         SELECT count(DISTINCT l.pid) FROM pg_catalog.pg_locks AS l
         WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
-            AND l.relation = 'public.pattern_events'::regclass
+            AND l.relation = 'public.pattern_events'::pg_catalog.regclass
             AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
     ) AS writing_transactions,
     activity.hidden_sessions
@@ -20,8 +20,9 @@ FROM (
     SELECT
         count(*) FILTER (WHERE s.scores) AS running_statements,
         count(*) FILTER (WHERE s.scores AND s.wait_event_type = 'Lock') AS waiting_statements,
-        coalesce(
-            extract(EPOCH FROM max(pg_catalog.statement_timestamp() - s.query_start) FILTER (WHERE s.scores)), 0
+        -- A statement may have begun after this one.
+        greatest(
+            extract(EPOCH FROM max(pg_catalog.clock_timestamp() - s.query_start) FILTER (WHERE s.scores)), 0
         )::double precision AS longest_seconds,
         count(*) FILTER (WHERE s.query = '<insufficient privilege>') AS hidden_sessions
     FROM (

@@ -4,11 +4,11 @@
 CREATE VIEW ml.v_ml_calls AS
 SELECT
     bucket AS time,
-    CASE source
-        WHEN 'insert' THEN 'INSERT INTO pattern_events'
-        WHEN 'update' THEN 'UPDATE pattern_events'
-        WHEN 'backfill' THEN 'ml.backfill, ml.rescore'
-        WHEN 'external' THEN 'log_ml_prediction'
+    CASE
+        WHEN source = 'insert' THEN 'INSERT INTO pattern_events'
+        WHEN source = 'update' THEN 'UPDATE pattern_events'
+        WHEN source = 'backfill' THEN 'ml.backfill, ml.rescore'
+        WHEN source = 'external' THEN 'log_ml_prediction'
         ELSE source
     END AS entry_point,
     sum(predictions)::bigint AS calls

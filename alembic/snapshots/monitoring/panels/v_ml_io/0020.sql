@@ -12,7 +12,7 @@ SELECT
     counted.dead_rows
 FROM (
     SELECT
-        coalesce(parent.relname, io.relname)::text AS table_name,
+        coalesce(parent.relname, io.relname)::pg_catalog.text AS table_name,
         sum(
             coalesce(io.heap_blks_hit, 0) + coalesce(io.idx_blks_hit, 0) + coalesce(io.toast_blks_hit, 0)
             + coalesce(io.tidx_blks_hit, 0)

@@ -11,7 +11,7 @@ FROM (
     -- A partition counts with its parent; ml_archive holds partitions that have left the log.
     SELECT
         'table' AS kind,
-        CASE WHEN s.nspname = 'ml_archive' THEN 'ml_archive' ELSE coalesce(parent.relname, c.relname)::text END AS name,
+        CASE WHEN s.nspname = 'ml_archive' THEN 'ml_archive' ELSE coalesce(parent.relname, c.relname)::pg_catalog.text END AS name,
         sum(pg_catalog.pg_table_size(c.oid))::bigint AS bytes,
         sum(pg_catalog.pg_indexes_size(c.oid))::bigint AS index_bytes
     FROM pg_catalog.pg_class AS c

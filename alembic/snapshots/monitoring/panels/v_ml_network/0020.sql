@@ -12,7 +12,7 @@ SELECT
 UNION ALL
 SELECT
     pg_catalog.statement_timestamp() AS time,
-    'replica ' || coalesce(nullif(r.application_name, ''), r.pid::text) AS peer,
+    'replica ' || coalesce(nullif(r.application_name, ''), r.pid::pg_catalog.text) AS peer,
     coalesce(r.state, 'hidden: pg_read_all_stats shows it') AS state,
     NULL::bigint AS remote_calls,
     CASE WHEN NOT pg_catalog.pg_is_in_recovery()

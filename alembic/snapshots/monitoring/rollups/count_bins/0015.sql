@@ -3,7 +3,7 @@
 --
 -- With p_keep_zeros the array has p_size elements, also when no bin occurs.
 
-CREATE OR REPLACE FUNCTION ml.count_bins(p_bins integer [], p_size integer, p_keep_zeros boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION ml.count_bins(p_bins integer [], p_size integer DEFAULT 74, p_keep_zeros boolean DEFAULT false)
 RETURNS bigint []
 LANGUAGE plpgsql
 IMMUTABLE PARALLEL SAFE

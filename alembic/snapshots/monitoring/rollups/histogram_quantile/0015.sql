@@ -36,7 +36,7 @@ BEGIN
         v_running := v_running + v_count;
         EXIT WHEN v_running >= v_rank;
     END LOOP;
-    RETURN CASE WHEN v_bucket < 74 THEN power(1.25::float8, v_bucket - 0.5) ELSE power(1.25::float8, 73) END / 1000;
+    RETURN CASE WHEN v_bucket < 74 THEN power(1.25::pg_catalog.float8, v_bucket - 0.5) ELSE power(1.25::pg_catalog.float8, 73) END / 1000;
 END
 $function$;
 COMMENT ON FUNCTION ml.histogram_quantile IS

@@ -90,8 +90,8 @@ AS $function$
         g.within_target,
         g.latency_sum_us,
         g.cold_calls,
-        ml.count_bins(g.latency_buckets, 74),
-        ml.count_bins(g.cold_latency_buckets, 74),
+        ml.count_bins(g.latency_buckets),
+        ml.count_bins(g.cold_latency_buckets),
         CASE WHEN g.reasons IS NULL THEN '{}'::jsonb ELSE (
             SELECT jsonb_object_agg(r.reason, r.predictions)
             FROM (

@@ -1,0 +1,596 @@
+"""Rules, states and values of alerts, what is told of them, and what happens when something is wrong."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+
+import numpy as np
+import psycopg
+import pytest
+from alert_model import RATES, RULES, AlertModel, Transition, World, wilson
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rollup_data import log, prediction
+from statsmodels.stats.proportion import proportion_confint
+from support import add_bars, go_live, insert_event, one, rows, value
+
+MINUTE = timedelta(minutes=1)
+NOON = datetime(2030, 3, 5, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def partitions(db):
+    """Weeks for predictions of 2030."""
+    db.execute("SELECT ml.create_prediction_partitions('2030-03-01+00', 4)")
+
+
+def calls(minutes, per_minute=40, start=NOON, share=1.0, **columns):
+    """Predictions in each minute before ``start`` + minutes; ``columns`` for a share of them."""
+    return [
+        prediction(
+            start + minute * MINUTE + timedelta(seconds=60 * number / per_minute),
+            **(columns if number < share * per_minute else {}),
+        )
+        for minute in range(minutes)
+        for number in range(per_minute)
+    ]
+
+
+FALLBACK = {"fallback_reason": "bar_missing"}
+ERROR = {"fallback_reason": "error", "error_sqlstate": "22012"}
+
+
+def evaluate(db, time):
+    return value(db, "SELECT ml.evaluate_alerts(%s)", time)
+
+
+def alerts(db, time=None):
+    return value(db, "SELECT ml_alerts(%s)", time)
+
+
+def firing(db):
+    return [row["rule"] for row in rows(db, "SELECT rule FROM ml_alerts WHERE state = 'firing' ORDER BY rule")]
+
+
+def outbox(db):
+    return rows(db, "SELECT * FROM ml_notifications ORDER BY id")
+
+
+# ----------------------------------------------------------------------------------------------------- states
+
+
+@given(
+    minutes=st.integers(0, 60),
+    steps=st.lists(
+        st.tuples(st.sampled_from([1, 1, 1, 1, 2, 5, 9, 10, 11, 61, 700]), st.sampled_from([True, False, None])),
+        max_size=40,
+    ),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_states_are_those_of_the_model(db, minutes, steps):
+    model = AlertModel([], World().observe)
+    rule = RULES["health_critical"]
+    model.rules = {"health_critical": type(rule)(**{**vars(rule), "minutes": minutes})}
+    times, time = [], NOON
+    for step, _ in steps:
+        time += step * MINUTE
+        times.append(time)
+    found = db.execute(
+        """
+        WITH RECURSIVE rule AS (
+            SELECT jsonb_populate_record(r, jsonb_build_object('for_duration', %s::text)) AS rule
+            FROM ml_alert_rules AS r WHERE r.rule = 'health_critical'
+        ), given AS (
+            SELECT * FROM unnest(%s::timestamptz[], %s::boolean[]) WITH ORDINALITY AS g (at, breached, n)
+        ), walk AS (
+            SELECT 0::bigint AS n, jsonb_populate_record(NULL::ml_alerts, '{"state": "normal", "breached_minutes": 0}') AS alert
+            UNION ALL
+            SELECT g.n, ml.next_alert_state(w.alert, rule.rule, g.at, g.breached)
+            FROM walk AS w JOIN given AS g ON g.n = w.n + 1 CROSS JOIN rule
+        )
+        SELECT (alert).state FROM walk ORDER BY n
+        """,
+        (f"{minutes} minutes", times, [breached for _, breached in steps]),
+    ).fetchall()
+    states = ["normal"]
+    for time, (_, breached) in zip(times, steps, strict=True):
+        for change in model._advance("health_critical", "", time, breached):
+            assert isinstance(change, Transition)
+        states.append(model.alerts["health_critical", ""].state)
+    assert [state for (state,) in found] == states
+
+
+# ----------------------------------------------------------------------------------------------------- values
+
+
+@given(data=st.data(), threshold=st.sampled_from([0.0, 0.05, 0.1, 0.2, 0.6, 1.0]))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_shares_are_judged_by_wilsons_interval(db, data, threshold):
+    total = data.draw(st.integers(1, 120))
+    failed = data.draw(st.integers(0, total))
+    db.execute("TRUNCATE ml_predictions")
+    log(db, [prediction(NOON, **(ERROR if number < failed else {})) for number in range(total)])
+    db.execute(
+        "UPDATE ml_alert_rules SET threshold_setting = NULL, threshold = %s WHERE metric = 'error_rate'", (threshold,)
+    )
+    found = one(db, "SELECT * FROM ml.alert_values(%s) WHERE rule = 'error_high'", NOON + MINUTE)
+    low, _ = proportion_confint(failed, total, method="wilson")
+    assert (found["observations"], found["threshold"]) == (total, threshold)
+    assert found["value"] == pytest.approx(failed / total, abs=1e-15)
+    assert found["breached"] is (None if total < 20 else bool(low > threshold + 1e-12))
+    if found["bound"] is not None:
+        assert found["bound"] == pytest.approx(low, abs=1e-12)
+    assert wilson(failed, total)[0] == pytest.approx(low, abs=1e-12)
+
+
+@given(data=st.data())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_95th_percentile_is_above_when_surely_more_than_5_percent_are_slower(db, data):
+    total = data.draw(st.integers(20, 200))
+    slow = data.draw(st.integers(0, total))
+    db.execute("TRUNCATE ml_predictions")
+    latencies = [150_000] * slow + [5_000] * (total - slow)
+    cold = [prediction(NOON, latency_us=9_000_000, cold=True)] * 50  # first calls of a session are no measure
+    log(db, [prediction(NOON, latency_us=latency) for latency in latencies] + cold)
+    found = one(db, "SELECT * FROM ml.alert_values(%s) WHERE rule = 'inference_latency_high'", NOON + MINUTE)
+    low, _ = proportion_confint(slow, total, method="wilson")
+    assert (found["observations"], found["breached"]) == (total, bool(low > 0.05))
+    assert found["value"] == pytest.approx(np.percentile(latencies, 95, method="inverted_cdf") / 1000, rel=0.12)
+
+
+def test_a_low_share_is_judged_by_the_upper_bound(db):
+    hit = {"source": "update", "cache_hit": True}
+    miss = {"source": "update", "cache_hit": False}
+    for hits, breached in ((10, True), (20, False), (12, True)):
+        db.execute("TRUNCATE ml_predictions")
+        log(db, [prediction(NOON, **(hit if number < hits else miss)) for number in range(40)])
+        found = one(db, "SELECT * FROM ml.alert_values(%s) WHERE rule = 'cache_hit_low'", NOON + MINUTE)
+        _, high = proportion_confint(hits, 40, method="wilson")
+        assert (found["breached"], bool(high < 0.6)) == (breached, breached)
+        assert found["bound"] == pytest.approx(high)
+
+
+# ------------------------------------------------------------------------------------------- ml_alerts, read-only
+
+
+def test_an_empty_database_has_no_alerts(db):
+    for _ in range(2):
+        found = alerts(db)
+        assert (found["alerts"], found["count"], found["pending"], found["errors"]) == ([], 0, [], {})
+        assert value(db, "SELECT ml_alerts() - '{checked_at,last_evaluated_at,computed,pending,errors}'::text[]") == {
+            "alerts": [],
+            "count": 0,
+        }
+        evaluate(db, datetime.now(UTC))
+    assert rows(db, "SELECT * FROM ml_alert_transitions") == [] == outbox(db)
+
+
+def test_it_can_be_read_in_a_read_only_transaction(db):
+    assert value(db, "SELECT provolatile FROM pg_proc WHERE proname = 'ml_alerts'") == "s"
+    with db.transaction():
+        db.execute("SET TRANSACTION READ ONLY")
+        assert alerts(db)["count"] == 0
+
+
+def test_without_a_scheduler_it_says_what_would_fire(db):
+    log(db, calls(12, **FALLBACK) + calls(12, 5, start=NOON - timedelta(hours=3), **ERROR))
+    end = NOON + 12 * MINUTE
+    found = alerts(db, end + timedelta(seconds=30))
+    assert found["computed"] is True and found["last_evaluated_at"] is None
+    assert {alert["rule"] for alert in found["alerts"]} == {"fallback_warning", "fallback_high"}
+    assert found["count"] == 2
+    high = next(alert for alert in found["alerts"] if alert["rule"] == "fallback_high")
+    assert datetime.fromisoformat(high["since"]) == NOON + 10 * MINUTE
+    assert (high["value"], high["threshold"], high["severity"], high["state"]) == (1.0, 0.2, "warning", "firing")
+    assert high["summary"].startswith("The share of events that fall back") and "fallback_reasons" in high["runbook"]
+    assert rows(db, "SELECT * FROM ml_alerts") == []
+
+    # The same from the states that an evaluation writes; ten minutes later they are too old.
+    evaluate(db, end)
+    stored = alerts(db, end + timedelta(seconds=30))
+    assert stored["computed"] is False
+    assert stored["alerts"] == found["alerts"]
+    assert alerts(db, end + 10 * MINUTE)["computed"] is False
+    assert alerts(db, end + 11 * MINUTE)["computed"] is True
+    assert alerts(db, end - MINUTE)["computed"] is True
+
+
+def test_without_a_scheduler_a_critical_state_counts_at_once(db):
+    db.execute("UPDATE ml_settings SET enabled = true")
+    db.execute("DELETE FROM ml_aliases")
+    found = alerts(db)
+    assert [(alert["rule"], alert["severity"]) for alert in found["alerts"]] == [
+        ("health_critical", "critical"), ("model_not_loaded", "critical"),
+    ]  # fmt: skip
+    assert "champion" in found["alerts"][0]["summary"]
+
+
+def test_the_worst_come_first_and_those_that_are_about_to_fire_are_listed(db):
+    log(db, calls(6, **ERROR))
+    db.execute("UPDATE ml_settings SET enabled = true")
+    db.execute("DELETE FROM ml_aliases")
+    evaluate(db, NOON + 6 * MINUTE)
+    found = alerts(db, NOON + 6 * MINUTE)
+    assert [alert["rule"] for alert in found["alerts"]] == [
+        "model_not_loaded",
+        "error_high",
+        "error_warning",
+        "fallback_warning",
+    ]
+    assert [alert["rule"] for alert in found["pending"]] == ["health_critical", "fallback_high"]
+    assert found["pending"][0]["state"] == "pending" and found["pending"][0]["since"] is not None
+
+
+# ------------------------------------------------------------------------------------------------ evaluation
+
+
+def test_five_minutes_in_a_row_fire_and_four_do_not(db):
+    log(
+        db,
+        calls(4, latency_us=150_000)
+        + calls(8, start=NOON + 4 * MINUTE)
+        + calls(9, start=NOON + 20 * MINUTE, latency_us=150_000),
+    )
+    for minute in range(1, 30):
+        evaluate(db, NOON + minute * MINUTE)
+    found = rows(db, "SELECT * FROM ml_alert_transitions WHERE rule = 'inference_latency_high' ORDER BY id")
+    # Slow minutes are in the window of three for two more; the fifth judged minute fires only in the second spell.
+    changes = [(round((row["occurred_at"] - NOON) / MINUTE), row["to_state"], row["cause"]) for row in found]
+    assert changes == [
+        (1, "pending", "breached"),
+        (5, "firing", "breached"),
+        (7, "resolved", "recovered"),
+        (21, "pending", "breached"),
+        (25, "firing", "breached"),
+    ]
+
+
+def test_an_earlier_time_and_the_same_minute_do_nothing(db):
+    assert evaluate(db, NOON)["status"] == "done"
+    for time in (NOON, NOON + timedelta(seconds=59), NOON - timedelta(days=1)):
+        report = evaluate(db, time)
+        assert (
+            report["status"] == "skipped"
+            and "2030-03-05" in report["reason"]
+            and "DELETE FROM ml_alerts" in report["reason"]
+        )
+    assert evaluate(db, NOON + MINUTE)["minutes"] == 1
+    db.execute("DELETE FROM ml_alerts")
+    assert evaluate(db, NOON)["status"] == "done"
+
+
+def test_a_jump_ahead_is_made_up_for_an_hour_at_most(db):
+    log(db, calls(200, **FALLBACK))
+    evaluate(db, NOON)
+    report = evaluate(db, NOON + 200 * MINUTE)
+    assert (report["minutes"], report["minutes_left_out"]) == (60, 140)
+    first = one(db, "SELECT min(occurred_at) AS at FROM ml_alert_transitions")["at"]
+    assert first == NOON + 141 * MINUTE
+    assert firing(db) == ["fallback_high", "fallback_warning"]
+
+
+def test_time_that_nobody_observed_fires_nothing(db):
+    db.execute("UPDATE ml_settings SET enabled = true")
+    evaluate(db, NOON)
+    db.execute("DELETE FROM ml_aliases")
+    evaluate(db, NOON + MINUTE)
+    assert "health_critical" not in firing(db)
+    evaluate(db, NOON + 300 * MINUTE)  # a second look, hours later: not two minutes in a row
+    assert "health_critical" not in firing(db)
+    evaluate(db, NOON + 301 * MINUTE)
+    assert "health_critical" in firing(db)
+
+
+@pytest.mark.parametrize("given", ["infinity", "-infinity", None])
+def test_what_is_no_time_is_refused(db, given):
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
+        db.execute("SELECT ml.evaluate_alerts(%s)", (given,))
+    if given:
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
+            db.execute("SELECT ml_alerts(%s)", (given,))
+
+
+def test_a_second_evaluation_at_the_same_time_does_nothing(db, db_url):
+    with psycopg.connect(db_url) as other:
+        evaluate(other, NOON)
+        assert evaluate(db, NOON)["reason"] == "another session is evaluating the alerts"
+    assert evaluate(db, NOON)["status"] == "skipped"  # done by the other
+
+
+def test_many_at_once_record_every_change_once(db, db_url):
+    log(db, calls(12, **ERROR))
+    reports = []
+
+    def run():
+        with psycopg.connect(db_url, autocommit=True) as own:
+            reports.extend(evaluate(own, NOON + minute * MINUTE) for minute in range(1, 13))
+
+    threads = [Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    evaluate(db, NOON + 12 * MINUTE)
+    changes = one(db, "SELECT count(*) AS all, count(DISTINCT (rule, to_state)) AS different FROM ml_alert_transitions")
+    assert changes["all"] == changes["different"] > 4
+    sent = one(db, "SELECT count(*) AS all, count(DISTINCT (rule, channel)) AS different FROM ml_notifications")
+    assert sent["all"] == sent["different"] > 4
+
+
+def test_an_error_in_one_rule_does_not_stop_the_others(db):
+    log(db, calls(6, **ERROR))
+    db.execute("ALTER FUNCTION ml.feature_drift_score RENAME TO elsewhere")
+    add_drift_run(db, NOON - timedelta(hours=1))
+    report = evaluate(db, NOON + 6 * MINUTE)
+    assert list(report["errors"]) == ["feature_drift"] and "feature_drift_score" in report["errors"]["feature_drift"]
+    assert firing(db) == ["error_high", "error_warning", "fallback_warning"]
+    assert "feature_drift_score" in alerts(db, NOON + 6 * MINUTE)["errors"]["feature_drift"]
+    db.execute("ALTER FUNCTION ml.elsewhere RENAME TO feature_drift_score")
+    assert evaluate(db, NOON + 7 * MINUTE)["errors"] == {}
+    assert "feature_drift" in firing(db)
+
+    db.execute("ALTER FUNCTION ml.metrics_by_minute RENAME TO elsewhere")
+    report = evaluate(db, NOON + 8 * MINUTE)
+    assert set(report["errors"]) == {name for name, rule in RULES.items() if rule.metric in RATES}
+    assert {"error_high", "feature_drift"} <= set(firing(db))  # not knowing ends nothing at once
+
+
+def test_a_health_check_that_fails_is_critical(db):
+    db.execute("ALTER FUNCTION ml_health RENAME TO elsewhere")
+    assert evaluate(db, NOON)["errors"] == {}
+    evaluate(db, NOON + MINUTE)
+    assert firing(db) == ["health_critical"]
+    assert "ml_health" in alerts(db, NOON + MINUTE)["alerts"][0]["summary"]
+
+
+def add_drift_run(db, time):
+    baseline = value(
+        db,
+        "INSERT INTO ml_baselines (model_version, window_from, window_to, predictions, sources)"
+        " VALUES ('v0002', '2030-01-01', '2030-02-01', 1000, '{insert}') RETURNING baseline_id",
+    )
+    db.execute(
+        "INSERT INTO ml_drift (run_at, model_version, baseline_id, window_from, window_to, subject, feature, method, value,"
+        " n_baseline, n_current, verdict, quality_verdict)"
+        " VALUES (%s, 'v0002', %s, '2030-03-01', '2030-03-02', 'feature', 'rsi_14', 'jensen_shannon', 0.5, 900, 900, 'drift', 'ok')",
+        (time, baseline),
+    )
+
+
+def test_without_settings_the_rules_that_need_them_say_so(db):
+    db.execute("DELETE FROM ml_settings")
+    report = evaluate(db, NOON)
+    assert "INSERT INTO ml_settings DEFAULT VALUES" in report["errors"]["fallback_high"]
+    assert "health_critical" not in report["errors"]
+
+
+# -------------------------------------------------------------------------------------- what is told, and to whom
+
+
+def test_a_firing_and_its_end_are_told_once(db, db_url):
+    log(db, calls(6, **ERROR) + calls(10, start=NOON + 6 * MINUTE))
+    with psycopg.connect(db_url, autocommit=True) as listener:
+        listener.execute("LISTEN ml_alerts")
+        for minute in range(1, 16):
+            evaluate(db, NOON + minute * MINUTE)
+        heard = [json.loads(notify.payload) for notify in listener.notifies(timeout=0.5)]
+    found = rows(db, "SELECT * FROM ml_alert_transitions ORDER BY id")
+    assert [(h["rule"], h["from"], h["to"]) for h in heard] == [
+        (f["rule"], f["from_state"], f["to_state"]) for f in found
+    ]
+    sent = [(row["rule"], row["transition"], row["channel"]) for row in outbox(db)]
+    assert sorted(set(sent)) == sorted(sent)
+    assert {name for name in sent if name[0] == "error_high"} == {
+        ("error_high", "firing", "pagerduty"), ("error_high", "firing", "webhook"),
+        ("error_high", "resolved", "pagerduty"), ("error_high", "resolved", "webhook"),
+    }  # fmt: skip
+    # A warning that is not to page anybody goes to the webhook alone.
+    assert {channel for rule, _, channel in sent if rule.endswith("_warning")} == {"webhook"}
+    end = next(row for row in outbox(db) if row["transition"] == "resolved")
+    assert end["payload"]["resolved_at"] is not None and end["payload"]["state"] == "resolved"
+    assert end["firing_since"] == datetime.fromisoformat(end["payload"]["since"])
+
+
+def test_a_silenced_rule_tells_nobody_until_the_silence_ends(db):
+    until = datetime.now(UTC) + timedelta(days=3650)
+    answer = value(db, "SELECT ml.silence_alert('error_high', %s, 'known, see the ticket')", until)
+    assert answer["status"] == "success"
+    log(db, calls(30, **ERROR))
+    evaluate(db, NOON + 10 * MINUTE)
+    assert "error_high" in firing(db)
+    assert {row["rule"] for row in outbox(db)} == {"error_warning", "fallback_warning", "fallback_high"}
+    silenced = next(alert for alert in alerts(db, NOON + 10 * MINUTE)["alerts"] if alert["rule"] == "error_high")
+    assert datetime.fromisoformat(silenced["silenced_until"]) == until
+    db.execute("SELECT ml.silence_alert('error_high', NULL)")
+    evaluate(db, NOON + 11 * MINUTE)
+    evaluate(db, NOON + 12 * MINUTE)
+    told = [row for row in outbox(db) if row["rule"] == "error_high"]
+    assert [(row["transition"], row["firing_since"]) for row in told] == [("firing", NOON + 5 * MINUTE)] * 2
+    audit = rows(db, "SELECT reason, details FROM ml_deployments WHERE action = 'alert_rule' ORDER BY id")
+    assert audit[0]["reason"] == "known, see the ticket" and audit[0]["details"]["rule"] == "error_high"
+    assert audit[1]["details"]["new"]["silenced_until"] is None
+
+
+def test_the_end_of_what_nobody_was_told_is_not_told(db):
+    db.execute("UPDATE ml_alert_rules SET silenced_until = 'infinity'")
+    log(db, calls(6, **ERROR) + calls(10, start=NOON + 6 * MINUTE))
+    for minute in range(1, 16):
+        evaluate(db, NOON + minute * MINUTE)
+    assert rows(db, "SELECT FROM ml_alert_transitions WHERE to_state = 'resolved'") != []
+    assert outbox(db) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nonsense", "2040-01-01", "why"), "there is no alert rule 'nonsense': p_rule is one of breaker_open, "),
+        ((None, "2040-01-01", "why"), "there is no alert rule NULL"),
+        (("error_high", "2020-01-01", "why"), "which has passed"),
+        (("error_high", "2040-01-01", " "), "p_reason is empty"),
+        (("error_high", "2040-01-01", None), "p_reason is empty"),
+    ],
+)
+def test_a_silence_that_makes_no_sense_is_refused(db, arguments, said):
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=said):
+        db.execute("SELECT ml.silence_alert(%s, %s, %s)", arguments)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE ml_alert_rules SET enabled = false", "DELETE FROM ml_alert_rules"])
+def test_a_rule_that_is_switched_off_ends_its_alerts(db, statement):
+    log(db, calls(6, **ERROR))
+    evaluate(db, NOON + 6 * MINUTE)
+    assert "error_high" in firing(db)
+    db.execute(statement)
+    evaluate(db, NOON + 7 * MINUTE)
+    assert firing(db) == []
+    causes = rows(db, "SELECT cause FROM ml_alert_transitions WHERE rule = 'error_high' AND to_state = 'resolved'")
+    assert causes == [{"cause": "rule_disabled"}]
+    ended = {(row["rule"], row["channel"]) for row in outbox(db) if row["transition"] == "resolved"}
+    assert {("error_high", "pagerduty"), ("error_high", "webhook")} <= ended
+    assert alerts(db, NOON + 7 * MINUTE)["count"] == 0
+    evaluate(db, NOON + 8 * MINUTE)
+    assert (
+        "normal" in {row["state"] for row in rows(db, "SELECT state FROM ml_alerts")}
+        or rows(db, "SELECT * FROM ml_alerts") == []
+    )
+
+
+def test_the_end_is_told_where_the_firing_was(db):
+    log(db, calls(6, **ERROR) + calls(10, start=NOON + 6 * MINUTE))
+    evaluate(db, NOON + 6 * MINUTE)
+    db.execute("UPDATE ml_alert_rules SET channels = '{}', severity = 'info' WHERE rule = 'error_high'")
+    evaluate(db, NOON + 15 * MINUTE)
+    told = [(row["transition"], row["channel"], row["severity"]) for row in outbox(db) if row["rule"] == "error_high"]
+    assert sorted(told) == [
+        ("firing", "pagerduty", "warning"), ("firing", "webhook", "warning"),
+        ("resolved", "pagerduty", "warning"), ("resolved", "webhook", "warning"),
+    ]  # fmt: skip
+
+
+def test_a_payload_stays_below_what_notify_takes(db, db_url):
+    version = "v" * 3000
+    db.execute(
+        "INSERT INTO ml_performance (run_at, model_version, pattern_type, kind, metric, window_from, window_to, predictions,"
+        " labelled, value, verdict) VALUES (%s, %s, '', 'realised', 'brier', '2030-01-01', '2030-02-01', 900, 900, 0.5, 'degraded')",
+        (NOON - MINUTE, version),
+    )
+    assert evaluate(db, NOON)["errors"] == {}
+    assert one(db, "SELECT length(key) AS n FROM ml_alerts WHERE state = 'firing'") == {"n": 3000}
+    assert value(db, "SELECT payload ->> 'key' FROM ml_notifications LIMIT 1") == version
+
+
+# --------------------------------------------------------------------------------------------------- rules as data
+
+
+def test_thresholds_are_changed_by_update_and_audited(db):
+    log(db, calls(6, share=0.3, **ERROR))
+    db.execute("UPDATE ml_settings SET error_alert_rate = 0.9")
+    db.execute("UPDATE ml_alert_rules SET threshold_setting = NULL, threshold = 0.8 WHERE rule = 'error_warning'")
+    evaluate(db, NOON + 6 * MINUTE)
+    assert not {"error_high", "error_warning"} & set(firing(db))
+    audit = rows(
+        db, "SELECT action, details FROM ml_deployments WHERE action IN ('settings', 'alert_rule') ORDER BY id"
+    )
+    assert [row["action"] for row in audit] == ["settings", "alert_rule"]
+    assert audit[1]["details"]["old"]["threshold_setting"] == "error_warning_rate"
+    assert audit[1]["details"]["new"]["threshold"] == 0.8
+
+
+def test_a_rule_of_ones_own(db):
+    db.execute(
+        "INSERT INTO ml_alert_rules (rule, severity, summary, metric, threshold, runbook, minimum_count, channels)"
+        " VALUES ('half_falls_back', 'critical', 'Half of all events fall back.', 'fallback_rate', 0.5, 'Call the desk.', 20, '{pagerduty}')"
+    )
+    log(db, calls(1, **FALLBACK))
+    evaluate(db, NOON + MINUTE)
+    assert firing(db) == ["half_falls_back"]
+    assert [(row["channel"], row["severity"]) for row in outbox(db)] == [("pagerduty", "critical")]
+    assert outbox(db)[0]["payload"]["runbook"] == "Call the desk."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "threshold = 'NaN', threshold_setting = NULL", "threshold = 'infinity', threshold_setting = NULL",
+        "threshold = 0.5", "threshold_setting = NULL", "threshold_setting = 'enabled'", "threshold_setting = 'nonsense'",
+        "severity = 'loud'", "comparison = '='", "metric = 'weather'", "for_duration = '-1 minute'", "for_duration = '2 days'",
+        "evaluation_window = '0'", "minimum_count = 0", "channels = '{fax}'", "summary = ''", "rule = 'No spaces'",
+    ],
+)  # fmt: skip
+def test_a_rule_that_makes_no_sense_is_refused(db, change):
+    with pytest.raises(psycopg.errors.CheckViolation):
+        db.execute(f"UPDATE ml_alert_rules SET {change} WHERE rule = 'error_high'")
+
+
+def test_history_is_append_only(db):
+    log(db, calls(6, **ERROR))
+    evaluate(db, NOON + 6 * MINUTE)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="never changed"):
+        db.execute("UPDATE ml_alert_transitions SET cause = 'recovered'")
+
+
+# --------------------------------------------------------------------------------------------- states of a database
+
+
+def test_scored_events_without_a_log_row_are_a_gap(db):
+    add_bars(db)
+    go_live(db)
+
+    def gap():
+        found = rows(db, "SELECT value, breached FROM ml.alert_values(clock_timestamp()) WHERE rule = 'prediction_gap'")
+        return found[0] if found else None
+
+    assert gap()["breached"] is None  # a quiet night
+    for _ in range(3):
+        insert_event(db)
+    assert gap() == {"value": 0, "breached": False}
+    db.execute("ALTER TABLE pattern_events DISABLE TRIGGER pattern_events_90_log_insert")
+    insert_event(db)
+    assert gap() == {"value": 1, "breached": True}
+    assert (
+        value(db, "SELECT detail FROM ml.alert_values() WHERE rule = 'triggers_disabled'")
+        == "pattern_events_90_log_insert"
+    )
+    assert alerts(db)["count"] == 2
+
+
+def test_dropped_predictions_are_an_alert_and_a_gap(db):
+    add_bars(db)
+    go_live(db)
+    for (name,) in db.execute(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'ml_predictions'::regclass"
+    ).fetchall():
+        db.execute(f"DROP TABLE {name}")
+    insert_event(db)
+    found = {alert["rule"]: alert for alert in alerts(db)["alerts"]}
+    assert set(found) == {"health_critical", "log_drops", "partition_missing", "prediction_gap"}
+    assert "no partition of relation" in found["log_drops"]["summary"]
+    assert found["partition_missing"]["value"] == 0
+
+
+def test_a_hole_between_partitions_is_seen_before_it_is_reached(db):
+    def days():
+        return value(db, "SELECT value FROM ml.alert_values('2030-03-05 12:00+00') WHERE rule = 'partition_missing'")
+
+    assert days() == 26.5
+    db.execute("DROP TABLE ml_predictions_2030w11")
+    assert days() == 5.5
+    db.execute("DROP TABLE ml_predictions_2030w10")
+    assert days() == 0
+
+
+def test_sessions_of_any_kind_see_the_same(db, db_url):
+    log(db, calls(12, **FALLBACK))
+    evaluate(db, NOON + 12 * MINUTE)
+    expected = alerts(db, NOON + 12 * MINUTE), alerts(db, NOON + 12 * MINUTE + timedelta(hours=1))
+    with psycopg.connect(db_url, autocommit=True) as other:
+        for setting in (
+            "timezone = 'Asia/Kathmandu'",
+            "datestyle = 'SQL, DMY'",
+            "intervalstyle = 'iso_8601'",
+            "extra_float_digits = 0",
+            "search_path = ''",
+        ):
+            other.execute(f"SET {setting}")
+        for time, found in zip((NOON + 12 * MINUTE, NOON + 12 * MINUTE + timedelta(hours=1)), expected, strict=True):
+            assert value(other, "SELECT public.ml_alerts(%s)", time) == found

@@ -51,8 +51,7 @@ READS = {
     },
     "ml_dashboard": {
         "ml_log": None, "ml_deployment_audit": None, "ml_challenger_pairs": None, "ml_challenger_comparison": None,
-        "ml_rules_comparison": None, "ml_feature_drift": None, "ml_model_performance": None, "ml_drift": None,
-        "ml_performance": None, "ml_deployments": None, "ml_log_drops": None, "ml_settings": None,
+        "ml_rules_comparison": None, "ml_deployments": None, "ml_log_drops": None, "ml_settings": None,
         "ml_alert_rules": None, "ml_alert_transitions": None,
         "ml_predictions": None,
         "pattern_events": {"id", "symbol", "timeframe", "pattern_type", "detected_at", "outcome_label"},

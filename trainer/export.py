@@ -24,7 +24,7 @@ import typer
 from psycopg import sql
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url, sentence_of
+from trainer.database import MIGRATE, connect, resolve_url, sentence_of
 from trainer.deploy import require_schema
 from trainer.errors import UserError
 from trainer.progress import Progress, no_progress, progress_bar
@@ -329,9 +329,10 @@ def command(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the weeks that have left the log to Parquet files, then drop them; or copies of what is asked for.
+    """Write what leaves the log to Parquet files, then drop it; or copies of what is asked for, which drop nothing.
 
-    A week is dropped only after its file was read back and recorded in ml_archives. Copies drop nothing.
+    What leaves the log are the weeks past ml_settings.retention_predictions, moved to schema ml_archive every night. A
+    week is dropped only after its file was read back and recorded in ml_archives.
     """
     parquet()
     since, until = as_utc(since), as_utc(until)
@@ -347,6 +348,9 @@ def command(
         progress_bar("rows", "looking for what to export") as progress,
     ):
         require_schema(connection)
+        row = connection.execute("SELECT to_regclass('public.ml_archives') IS NULL").fetchone()
+        if row == (True,):
+            raise UserError(f"This database is of an older release, without an archive: {MIGRATE}.")
         if tables:
             done += [
                 export_copy(connection, table, to, since=since, until=until, progress=progress) for table in tables

@@ -10,8 +10,9 @@ import psycopg
 import typer
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url
+from trainer.database import MIGRATE, connect, resolve_url
 from trainer.deploy import require_schema
+from trainer.errors import UserError
 from trainer.selection import as_utc
 
 _JOBS = {"tick": b"SELECT ml.tick(coalesce(%s, now()))", "nightly": b"SELECT ml.nightly(coalesce(%s, now()))"}
@@ -23,15 +24,22 @@ At = Annotated[
 
 
 def run_job(connection: psycopg.Connection[Any], job: str, at: datetime | None = None) -> dict[str, Any]:
-    """Run ``tick`` or ``nightly`` for a time, by default now, and return its report."""
+    """Run ``tick`` or ``nightly`` for a time, by default now, and return its report.
+
+    Raises:
+        UserError: the database is not migrated, or not far enough.
+    """
     require_schema(connection)
-    row = connection.execute(_JOBS[job], (at,)).fetchone()
+    try:
+        row = connection.execute(_JOBS[job], (at,)).fetchone()
+    except psycopg.errors.UndefinedFunction:
+        raise UserError(f"This database is of an older release, without recurring jobs: {MIGRATE}.") from None
     assert row is not None  # noqa: S101  a SELECT of a function gives one row
     return dict(row[0])
 
 
 def tick_command(at: At = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Do what is due every minute: roll up the log, evaluate the alert rules; exit code 1 when a step failed."""
+    """Do what is due every minute: roll-ups and alerts; exit code 1 when a step failed."""
     _run("tick", at, database_url, as_json)
 
 

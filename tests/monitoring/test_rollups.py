@@ -202,7 +202,7 @@ def test_the_target_is_the_setting(db):
 
 
 def roll_up(db, at, **options):
-    return value(db, "SELECT ml.roll_up(%s, %s)", at, options.get("limit", 50_000))
+    return value(db, "SELECT ml.roll_up(%s, %s)", at, options.get("limit", 20_000))
 
 
 def settle(db, at):
@@ -287,3 +287,85 @@ def test_a_transaction_open_for_long_does_not_hold_up_the_rest_and_is_added_when
     assert value(db, "SELECT sum(predictions) FROM ml_metrics_1m") == 52
     state = one(db, "SELECT * FROM ml_jobs WHERE job = 'roll_up'")
     assert state["final_until"] == state["rolled_up_until"] == at + 2 * MINUTE
+
+
+@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_a_snapshot_of_the_whole_transaction_makes_nothing_final_that_it_does_not_see(db, db_url, level):
+    now = datetime.now(UTC)
+    log(db, [prediction(now - HOUR)])
+    with psycopg.connect(db_url) as writer, psycopg.connect(db_url) as old:
+        log(writer, [prediction(now - 3 * MINUTE)])
+        old.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        old.execute("SELECT count(*) FROM ml_predictions")
+        writer.commit()
+        old.execute("SELECT ml.roll_up()")
+        old.commit()
+    assert value(db, "SELECT sum(predictions) FROM ml.metrics_by_minute(NULL, NULL)") == 2
+    settle(db, datetime.now(UTC))
+    assert value(db, "SELECT sum(predictions) FROM ml_metrics_1m") == 2
+
+
+def test_a_jump_ahead_is_made_up_for_in_bounded_calls_oldest_first(db):
+    predictions = random_predictions(900, START, timedelta(days=3))
+    log(db, predictions)
+    at = START + timedelta(days=3, minutes=1)
+    left = []
+    for _ in range(50):
+        report = roll_up(db, at, limit=100)
+        assert report["rows"] <= 110
+        left.append(report["left_minutes"])
+        assert value(db, "SELECT sum(predictions) FROM ml.metrics_by_hour(NULL, NULL)") == 900
+        if not left[-1]:
+            break
+    assert left == sorted(left, reverse=True) and 8 <= len(left) <= 12
+    settle(db, at)
+    assert_same(stored(db), summary(predictions, MINUTE))
+
+
+def test_what_is_too_old_for_minutes_goes_to_hours_at_once(db):
+    db.execute("UPDATE ml_settings SET retention_metrics_1m = '1 day'")
+    predictions = random_predictions(600, START, timedelta(days=4))
+    log(db, predictions)
+    at = START + timedelta(days=4, minutes=1)
+    for _ in range(10):
+        roll_up(db, at, limit=200)
+    settle(db, at)
+    recent = [p for p in predictions if p["predicted_at"] >= START + timedelta(days=3)]
+    assert_same(stored(db), summary(recent, MINUTE))
+    assert_same(stored(db, "ml_metrics_1h"), summary(predictions, HOUR))
+    assert_same(by_minute(db), summary(predictions, MINUTE))
+    assert_same(by_hour(db), summary(predictions, HOUR))
+
+
+def test_an_imported_past_is_counted_by_hand(db):
+    log(db, [prediction(START), prediction(START + 5 * HOUR)])
+    settle(db, START + 7 * HOUR)
+    log(db, [prediction(START), prediction(START + 90 * MINUTE), prediction(START + 90 * MINUTE, role="rule")])
+    assert value(db, "SELECT ml.recompute_metrics(%s, %s)", START, START + 6 * HOUR) == 2
+    assert value(db, "SELECT ml.recompute_metrics(%s, %s)", START, START + 6 * HOUR) == 0
+    expected = {START: 2, START + HOUR: 2, START + 5 * HOUR: 1}
+    for table in ("ml.metrics_by_hour(NULL, NULL)", "ml_metrics_1h"):
+        found = rows(db, f"SELECT bucket, sum(predictions)::integer AS n FROM {table} GROUP BY bucket")
+        assert {row["bucket"]: row["n"] for row in found} == expected
+    # What has left the log stays counted.
+    db.execute("DELETE FROM ml_predictions WHERE predicted_at = %s", (START,))
+    assert value(db, "SELECT ml.recompute_metrics(%s, %s)", START, START + 6 * HOUR) == 0
+    assert value(db, "SELECT sum(predictions) FROM ml.metrics_by_minute(NULL, NULL)") == 5
+
+
+def test_after_a_move_to_another_server_ids_start_anew(db):
+    log(db, [prediction(START)])
+    settle(db, START + HOUR)
+    db.execute("UPDATE ml_jobs SET checkpoint_xid = '9000000000' WHERE job = 'roll_up'")
+    log(db, [prediction(START + HOUR + MINUTE)])
+    settle(db, START + 3 * HOUR)
+    assert value(db, "SELECT sum(predictions) FROM ml_metrics_1h") == 2
+
+
+def test_two_roll_ups_at_once_do_the_work_once(db, db_url):
+    log(db, [prediction(START)])
+    with psycopg.connect(db_url) as other:
+        other.execute("SELECT ml.roll_up(%s)", (START + HOUR,))
+        assert roll_up(db, START + HOUR)["status"] == "skipped"
+    with pytest.raises(psycopg.Error, match="p_limit is 0: it must be at least 1"):
+        roll_up(db, START + 2 * HOUR, limit=0)

@@ -270,3 +270,10 @@ def test_the_command_line_says_which_step_failed_and_what_waits(db, db_url):
     assert "  labels       FAILED: function ml.label_outcomes" in done.stdout
     assert "1 week of the log waits for `trainer export`: ml_predictions_2020w01" in done.stdout
     assert "Run it again when what failed is mended" in done.stdout
+
+
+def test_a_database_of_an_older_release_is_told_to_migrate(db, db_url):
+    break_step(db, "ml.tick")
+    done = trainer("tick", "--database-url", db_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "of an older release, without recurring jobs: run `python -m trainer migrate` first" in done.stderr

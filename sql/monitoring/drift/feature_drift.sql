@@ -4,7 +4,8 @@
 
 -- Compared are the predictions with features that the version made and that were acted on (champion, canary), live ones
 -- unless p_sources says otherwise; a score that an UPDATE kept (cache_hit) is the same prediction once more and left out.
--- Of more than 100,000 (20,000 where methods take values) a fixed share, chosen by their ids. Defaults: the last 24 hours, the champion, its newest baseline.
+-- Of more than 100,000 (20,000 where methods take values) a fixed share, chosen by their ids. Defaults: the last 24 hours,
+-- the champion, its newest baseline.
 --   p_method              numeric                  categorical              compared with
 --   jensen_shannon        base 2, Doane's bins     base 2, by category      the frozen bins of the baseline
 --   hellinger             Doane's bins             by category              the frozen bins of the baseline

@@ -4,7 +4,8 @@
 -- p_lattice is the statistic times both sample sizes, a whole number; ties are treated as in scipy, as if there were none.
 -- Equal sizes: a closed form (B. V. Gnedenko and V. S. Korolyuk 1951). Other sizes: the chance that a random path through
 -- the lattice leaves the band, cell by cell (J. L. Hodges 1958), as long as the band has no more than p_most_cells cells.
--- Beyond that: Kolmogorov's series for n = n1 n2 / (n1 + n2) with J. Vrbik's correction (2018) of its argument.
+-- Beyond that: Kolmogorov's series for n = n1 n2 / (n1 + n2) with J. Vrbik's correction (2018) of its argument, within 3 %
+-- of scipy 1.17 above 1e-6 and 10 % above 1e-12; still smaller ones are right in their order of magnitude at best.
 CREATE OR REPLACE FUNCTION ml.smirnov_survival(
     p_first bigint,
     p_second bigint,

@@ -10,7 +10,7 @@
 --
 -- Oldest first, at most about p_limit predictions; rolled_up_until says how far it is, left_minutes how much is left.
 
-CREATE OR REPLACE FUNCTION ml.roll_up(p_at timestamptz DEFAULT now(), p_limit integer DEFAULT 50000)
+CREATE OR REPLACE FUNCTION ml.roll_up(p_at timestamptz DEFAULT now(), p_limit integer DEFAULT 20000)
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

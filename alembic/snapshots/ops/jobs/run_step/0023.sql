@@ -23,7 +23,8 @@ BEGIN
         WHEN 'partitions' THEN
             v_result := jsonb_build_object('created', ml.create_prediction_partitions(p_at));
         WHEN 'labels' THEN
-            v_result := ml.label_outcomes(p_limit => 20000, p_at => p_at);
+            -- Events of the last year: others that still have no outcome lack the bars, and would be looked at every night.
+            v_result := ml.label_outcomes(p_since => p_at - interval '1 year', p_limit => 20000, p_at => p_at);
         WHEN 'drift' THEN
             v_result := ml.run_drift(p_at);
         WHEN 'performance' THEN

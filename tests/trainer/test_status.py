@@ -267,6 +267,10 @@ def test_a_database_of_an_older_revision_is_told_too(db, db_url, capsys):
             f" FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname = '{name}');"
             " EXCEPTION WHEN null_value_not_allowed THEN NULL; END $$"
         )
+    # An older ml_health does not look at drift.
+    db.execute(
+        "CREATE OR REPLACE FUNCTION ml.feature_drift_score(p_at timestamptz DEFAULT NULL) RETURNS float8 LANGUAGE sql RETURN NULL::float8"
+    )
     db.execute("ALTER TABLE ml_drift RENAME TO gone_drift")
     db.execute("ALTER TABLE ml_performance RENAME TO gone_performance")
     code, text = run(capsys, "--database-url", db_url)

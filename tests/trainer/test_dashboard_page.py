@@ -303,6 +303,19 @@ def test_the_shipped_dashboard_shows_what_was_scored(db):
     assert {"Health", "Version in use", "Scoring latency", "Request rate", "Adoption by symbol"} <= with_data
 
 
+def test_the_role_of_dashboards_sees_every_panel(db, db_url):
+    add_bars(db)
+    go_live(db)
+    insert_event(db)
+    dashboard = read_dashboard(dashboard_file())
+    with psycopg.connect(db_url, autocommit=True) as connection:
+        connection.execute("SET ROLE ml_dashboard")
+        snapshot = take_snapshot(connection, dashboard, time_range(None, NOW, connection))
+    assert {number: answer.error for number, answer in snapshot.answers.items() if answer.error} == {}
+    assert snapshot.overview.notes == ()
+    assert snapshot.overview.facts[0] == ("champion", "toy")
+
+
 # ------------------------------------------------------------------------------------------------ command line
 
 

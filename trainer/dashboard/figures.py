@@ -362,13 +362,15 @@ def _barchart(panel: Panel, frames: Sequence[Frame], _time_range: TimeRange) -> 
         values_axis["title"] = escape(str(settings[0].custom["axisLabel"]))
     every = 1 if horizontal else max(1, math.ceil(len(positions) / 10))
     names_axis = {"tickvals": positions[::every], "ticktext": categories[::every], "showgrid": False}
+    least = 80 + (26 if len(bars) == 1 or mode != "none" else 18 * len(bars)) * len(categories) if horizontal else 0
     if horizontal:
-        figure.update_xaxes(**values_axis)
+        # Where the page scrolls, the axis is at the top.
+        side = "top" if least > 1.6 * GRID_UNIT * panel.height else "bottom"
+        figure.update_xaxes(**values_axis, side=side)
         figure.update_yaxes(**names_axis, autorange="reversed", automargin=True)
     else:
         figure.update_yaxes(**values_axis, automargin=True)
         figure.update_xaxes(**names_axis, automargin=True)
-    least = 80 + (26 if len(bars) == 1 or mode != "none" else 18 * len(bars)) * len(categories) if horizontal else 0
     return _finished(figure, panel, list(zip(titles, plain, strict=True)), least)
 
 

@@ -651,7 +651,7 @@ def _stamp(time: datetime) -> str:
 
 def _time_labels(times: Sequence[datetime]) -> list[str]:
     days = all(time.time().isoformat() == "00:00:00" for time in times)
-    one_day = times[-1] - times[0] < timedelta(days=1)
+    one_day = len(times) > 1 and times[-1] - times[0] < timedelta(days=1)
     return [f"{time:%d<br>%b}" if days else f"{time:%H:%M}" if one_day else f"{time:%d %b<br>%H:%M}" for time in times]
 
 

@@ -233,10 +233,13 @@ def test_alerts_are_told_in_the_order_of_their_severity(db, draw):
     ]
     db.execute(
         "CREATE FUNCTION public.ml_alerts() RETURNS jsonb LANGUAGE sql STABLE AS "
-        + psycopg.sql.Literal(f"SELECT '{json.dumps({'alerts': alerts, 'pending': [{}]})}'::jsonb").as_string(db)
+        + psycopg.sql.Literal(
+            f"SELECT '{json.dumps({'alerts': alerts, 'pending': [{}], 'errors': {'broken': 'no such column'}})}'::jsonb"
+        ).as_string(db)
     )
     _, text = draw()
     assert "3 alerts firing, 1 pending critical down It is down. What to do: Start it. warning slow (v1) since" in text
+    assert "The alert rule broken cannot be evaluated: no such column" in text
     assert "warning slow (v1) since 2026-03-29 10:00:00 UTC It is slow. info odd" in text
     db.execute("DROP FUNCTION public.ml_alerts()")
     _, text = draw()

@@ -48,7 +48,7 @@ def command(
         typer.Option(
             "--since",
             metavar="WHEN",
-            help="Begin of the time range: 90m, 24h, 7d, 4w, or a time (UTC); default: 24h, or since live scoring began.",
+            help="Begin of the time range: 90m, 24h, 7d or a time (UTC); default: 24h, or since live scoring began.",
         ),
     ] = None,
     variable: Annotated[

@@ -185,6 +185,8 @@ def _alert_rows(alerts: Mapping[str, Any] | None, now: datetime) -> list[tuple[s
     firing, pending = alerts.get("alerts") or (), alerts.get("pending") or ()
     said = f"{len(firing)} firing" if firing else "none firing"
     rows: list[tuple[str, str | Text]] = [("alerts", f"{said}, {len(pending)} pending" if pending else said)]
+    for rule, error in (alerts.get("errors") or {}).items():
+        rows.append(("", Text(f"the rule {rule} cannot be evaluated: {error}", "red")))
     for alert in firing:
         severity = str(alert.get("severity") or "warning")
         age = _passed(alert.get("since"), now)

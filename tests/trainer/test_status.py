@@ -193,6 +193,7 @@ def test_quiet_verdicts():
     few = [{"kind": "realised", "metric": "roc_auc", "value": None, "verdict": "insufficient_data"}]
     assert "performance       too few outcomes to judge" in monitoring(performance=few)
     assert "alerts            none firing" in monitoring(alerts={"alerts": [], "count": 0})
+    assert "the rule slow cannot be evaluated: why" in monitoring(alerts={"alerts": [], "errors": {"slow": "why"}})
     assert "scheduler         never seen" in monitoring(health={"scheduler": {"seen": False, "last_tick_at": None}})
     stopped = {"scheduler": {"seen": False, "last_tick_at": ago(hours=3)}}
     assert "scheduler         last run 3 h ago: stopped" in monitoring(health=stopped)

@@ -7,13 +7,14 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    v_unschedule CONSTANT text := 'SELECT count(cron.unschedule(j.jobid)) FROM cron.job AS j'
+        || $$ WHERE j.jobname LIKE 'pattern-confidence %' AND j.database = current_database()$$;
     v_jobs integer;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'pg_cron') THEN
         RETURN 0;
     END IF;
-    EXECUTE 'SELECT count(cron.unschedule(j.jobid)) FROM cron.job AS j'
-        || $$ WHERE j.jobname LIKE 'pattern-confidence %' AND j.database = current_database()$$ INTO v_jobs;
+    EXECUTE v_unschedule INTO v_jobs;
     RETURN v_jobs;
 END
 $function$;

@@ -26,7 +26,7 @@ from trainer.sql import statement
 
 _COPY = b"COPY pg_temp.incoming_bars FROM STDIN (FORMAT BINARY)"
 _COPY_TYPES = ("int8", "text", "text", "timestamptz", *["float8"] * len(NUMBERS))
-_PART_BARS = 10_000
+_PART_BARS = 5_000
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,11 @@ def _load(cursor: psycopg.Cursor[Any], file: Path, chunks: Iterator[Chunk], prog
     parts = _parts(cursor)
     total = sum(size for _, _, size in parts)
     for first, last, size in parts:
+        progress(f"{file.name}: storing", done, total)
         counts = cursor.execute(statement("merge_incoming_bars"), (*first, *last)).fetchone()
         assert counts is not None  # noqa: S101  an aggregate without GROUP BY gives one row
         new, changed, done = new + counts[0], changed + counts[1], done + size
-        progress(f"{file.name}: storing", done, total)
+    progress(f"{file.name}: storing", done, total)
     cursor.execute("DROP TABLE pg_temp.incoming_bars")
     return LoadReport(file, new, changed, bars.count - new - changed)
 

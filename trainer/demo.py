@@ -355,6 +355,7 @@ def _next_steps(story: _Story, folder: ModelFolder, database_url: str | None, ur
         "In a shell": [
             *_same_database(database_url, url),
             "python -m trainer status",
+            "python -m trainer dashboard --open",
             "python -m trainer evaluate",
             "python -m trainer report --open",
             _psql() + (' "$(python -m trainer db url)"' if embedded else ' "$DATABASE_URL"'),

@@ -32,7 +32,7 @@ from trainer.selection import as_utc
 from trainer.sql import statement
 
 DEFAULT_FOLDER = Path("ml_archive")
-BATCH = 20_000
+BATCH = 10_000
 """Rows of one row group: what is in memory at a time."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import psycopg
@@ -16,6 +16,8 @@ from trainer.errors import UserError
 from trainer.selection import as_utc
 
 _JOBS = {"tick": b"SELECT ml.tick(coalesce(%s, now()))", "nightly": b"SELECT ml.nightly(coalesce(%s, now()))"}
+
+_ORDER = ("roll_up", "catch_up", "recount", "partitions", "labels", "drift", "performance", "alerts", "retention")
 
 At = Annotated[
     datetime | None,
@@ -61,8 +63,11 @@ def describe(job: str, report: dict[str, Any]) -> str:
     if report["status"] == "skipped":
         return f"{job} skipped: {report['reason']}"
     lines = [f"{job} for {report['at']}"]
-    for name, step in report["steps"].items():
+    for name in sorted(report["steps"], key=_ORDER.index):
+        step = report["steps"][name]
         lines.append(f"  {name:12} {_describe_step(step)}".rstrip())
+        if isinstance(step.get("problems"), list):
+            lines += [f"  {'':12} {problem}" for problem in step["problems"]]
     retention = report["steps"].get("retention", {})
     waiting = retention.get("waiting_for_export")
     if waiting:
@@ -80,8 +85,12 @@ def _describe_step(step: dict[str, Any]) -> str:
     if step["status"] == "skipped":
         return f"skipped: {step['reason']}"
     figures = [
-        f"{name.replace('_', ' ')} {value}"
+        f"{name.replace('_', ' ')} {value:,}"
         for name, value in step.items()
-        if name not in ("status", "ms") and isinstance(value, int | float | str) and not isinstance(value, bool)
+        if name != "ms" and isinstance(value, int | float) and not isinstance(value, bool) and value
     ]
-    return f"{step['status']:10} {step['ms']:>8,} ms  {', '.join(figures)}"
+    if "rolled_up_until" in step:
+        figures.append(
+            f"rolled up until {datetime.fromisoformat(step['rolled_up_until']).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        )
+    return f"{step['status']:12} {step['ms']:>8,} ms  {', '.join(figures)}"

@@ -31,6 +31,7 @@ TIME_LIMIT = "5s"
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = "_.:-=+*#"
 
+_LEFT = 20  # columns before the text of a row
 _EXTRAS = ("settings", "metrics", "alerts", "drift", "performance")
 _DECISIONS = ("disabled", "not_in_rollout")  # why the rule alone was asked: no fallbacks
 _COLOURS = {"healthy": "green", "degraded": "yellow", "critical": "red", "warning": "yellow", "info": "blue"}
@@ -166,7 +167,8 @@ def _course(metrics: Mapping[str, Any], console: Console) -> str:
     counts = [bucket.get("predictions") or 0 for bucket in metrics.get("history") or ()]
     if not any(counts):
         return ""
-    room = max(10, console.width - 44)
+    tail = f"  {sum(counts):,} in the hour, at most {max(counts):,}"
+    room = max(10, console.width - _LEFT - len(tail))
     step = math.ceil(len(counts) / room)
     sums = [sum(counts[place : place + step]) for place in range(0, len(counts), step)]
     highest = max(sums)
@@ -174,15 +176,17 @@ def _course(metrics: Mapping[str, Any], console: Console) -> str:
     blocks = BLOCKS if utf8 else PLAIN_BLOCKS
     # Nothing at all and a little are told apart.
     line = "".join(blocks[math.ceil(count / highest * (len(blocks) - 1))] for count in sums)
-    return f"{line}  {sum(counts):,} in the hour, at most {max(counts):,}"
+    return f"{line}{tail}"
 
 
 def _alert_rows(alerts: Mapping[str, Any] | None, now: datetime) -> list[tuple[str, str | Text]]:
     if alerts is None:
         return []
     firing, pending = alerts.get("alerts") or (), alerts.get("pending") or ()
-    said = f"{len(firing)} firing" if firing else "none fires"
+    said = f"{len(firing)} firing" if firing else "none firing"
     rows: list[tuple[str, str | Text]] = [("alerts", f"{said}, {len(pending)} pending" if pending else said)]
+    for rule, error in (alerts.get("errors") or {}).items():
+        rows.append(("", Text(f"the rule {rule} cannot be evaluated: {error}", "red")))
     for alert in firing:
         severity = str(alert.get("severity") or "warning")
         age = _passed(alert.get("since"), now)

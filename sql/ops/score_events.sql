@@ -31,7 +31,7 @@ BEGIN
         RETURN pg_catalog.jsonb_set(v_result, '{counts}', coalesce(v_part, '{}'));
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT;
-        IF pg_catalog.left(v_sqlstate, 2) IN ('40', '42', '53', '55', '57', '58') THEN
+        IF pg_catalog.left(v_sqlstate, 2) IN ('40', '42', '53', '57', '58') OR v_sqlstate = '55P03' THEN
             RAISE;
         END IF;
     END;

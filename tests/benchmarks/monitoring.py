@@ -20,6 +20,7 @@ from rich.table import Table
 
 from trainer.database import connect
 from trainer.migrations import upgrade
+from trainer.resources import resource
 from trainer.server import ThrowawayServer
 
 DAYS = 180
@@ -126,7 +127,21 @@ AFTER_ROLL_UP = (
     Measured("nightly", "SELECT ml.nightly()", None, PAUSE.format("1 day")),
     Measured("apply_retention, nothing to do", "SELECT ml.apply_retention()"),
     Measured("tick, after 30 days", "SELECT ml.tick()", None, PAUSE.format("30 days")),
+    Measured("measure_performance, 30 days", "SELECT count(*) FROM ml.measure_performance()", 1000),
+    Measured("estimate_performance, 30 days", "SELECT count(*) FROM ml.estimate_performance()"),
+    Measured("reliability_table, 30 days", "SELECT count(*) FROM ml.reliability_table()", 1000),
+    Measured("run_performance, 30 days", "SELECT ml.run_performance()", 5000),
 )  # fmt: skip
+
+# A full view, and the day that a dashboard opens with.
+VIEWS = sorted(file.stem for file in resource("sql", "monitoring", "panels").glob("v_ml_*.sql"))
+PANELS = tuple(
+    Measured(f"{view}{name}", f"SELECT count(*) FROM (SELECT * FROM ml.{view} {where} OFFSET 0) AS rows", 1000)
+    for view in VIEWS
+    for name, where in (("", ""), (", 24 h", "WHERE time BETWEEN now() - interval '24 hours' AND now()"))
+)
+BEFORE_ROLL_UP += tuple(item._replace(name=f"{item.name}, never rolled up") for item in PANELS)
+AFTER_ROLL_UP += PANELS
 
 
 def fill(connection: psycopg.Connection[Any], count: int, days: int = DAYS) -> None:

@@ -92,7 +92,7 @@ def test_every_view_of_a_panel_is_on_the_dashboard():
 def test_macros_have_plain_arguments(query):
     # Grafana ends the arguments at the first closing parenthesis and splits them at every comma.
     calls = re.findall(r"\$__\w+(?:\([^)]*\))?", query)
-    assert set(calls) <= {"$__timeFilter(time)", "$__timeGroupAlias(time,'1h')", "$__timeGroupAlias(time,'5m')"}
+    assert set(calls) <= {"$__timeFilter(time)", "$__timeGroupAlias(time,'1h')"}
     assert not re.search(r"\$(?!__|version|symbol|pattern_type)", query)
 
 

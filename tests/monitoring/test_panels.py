@@ -17,6 +17,12 @@ from support import add_bars, go_live, insert_event, one, rows, value
 SQL = Path(__file__).parents[2] / "sql"
 VIEWS = sorted(file.stem for file in (SQL / "monitoring" / "panels").glob("v_ml_*.sql"))
 
+# A view gives its reader no right on the functions that it calls.
+FUNCTIONS = (
+    "ml.histogram_quantile", "ml.merge_histograms", "ml.metrics_by_minute", "ml.metrics_by_hour",
+    "ml.summarize_outcomes", "ml.summarize_adoption",
+)  # fmt: skip
+
 
 def view(db, name, where="true"):
     """Return a view as a data frame."""
@@ -86,15 +92,28 @@ def test_an_empty_database_has_no_rows_or_one(db):
             assert len(found) == {"v_ml_active": 1, "v_ml_network": 1}.get(name, 0), name
 
 
-def test_the_dashboard_role_reads_them_and_no_table(db):
+def test_readers_need_no_right_on_the_tables_below(db):
     log(db, random_predictions(20, now() - DAY, DAY))
     with db.transaction(force_rollback=True):
-        db.execute("SET LOCAL ROLE ml_dashboard")
+        db.execute("CREATE ROLE panel_reader; GRANT USAGE ON SCHEMA ml TO panel_reader")
+        for function in FUNCTIONS:
+            db.execute(f"GRANT EXECUTE ON FUNCTION {function} TO panel_reader")
+        for name in VIEWS:
+            db.execute(f"GRANT SELECT ON ml.{name} TO panel_reader")
+        db.execute("SET LOCAL ROLE panel_reader")
         for name in VIEWS:
             db.execute(f"SELECT * FROM ml.{name}")
-        for table in ("pattern_events", "ml_metrics_1m", "ml_drift", "ml_performance", "ml_aliases"):
+        for table in ("pattern_events", "ml_predictions", "ml_metrics_1m", "ml_drift", "ml_aliases"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
                 db.execute(f"SELECT * FROM {table}")
+
+
+def test_the_dashboard_role_may_call_what_the_views_call(db):
+    for function in FUNCTIONS:
+        assert value(
+            db, "SELECT bool_and(has_function_privilege('ml_dashboard', p.oid, 'EXECUTE')) FROM pg_proc AS p"
+            " WHERE p.oid::regproc::text = %s", function,
+        )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------- numbers of the log
@@ -270,6 +289,27 @@ def test_a_pause_of_the_scheduler_leaves_no_gap(db):
     )
 
 
+@pytest.mark.parametrize("kept", ["1 day", "30 days"])
+def test_every_step_of_catching_up_shows_the_whole_log(db, kept):
+    """However far the roll-ups are, in hours or in minutes, each prediction is counted once."""
+    db.execute("UPDATE ml_settings SET retention_metrics_1m = %s", (kept,))
+    predictions = random_predictions(1200, now() - 12 * DAY, 12 * DAY, seed=12)
+    log(db, predictions)
+    expected = sum(row["role"] != "shadow" for row in predictions)
+    live = [row for row in predictions if row["source"] in LIVE and row["role"] != "shadow"]
+    rules = sum(row["rule_confidence"] is not None and 0 <= row["rule_confidence"] <= 1 for row in live)
+    calls = 0
+    while True:
+        assert value(db, "SELECT sum(predictions)::bigint FROM ml.v_ml_throughput_1m") == expected
+        assert value(db, "SELECT sum(rule)::bigint FROM ml.v_ml_confidence_hist") == rules
+        left = value(db, "SELECT ml.roll_up(p_limit => 250)")["left_minutes"]
+        calls += 1
+        if left == 0:
+            break
+    assert calls > 3
+    assert value(db, "SELECT sum(predictions)::bigint FROM ml.v_ml_throughput_1m") == expected
+
+
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Pacific/Chatham"])
 def test_no_setting_of_the_session_changes_a_row(db, zone):
     log(db, random_predictions(500, now() - 10 * DAY, 10 * DAY, seed=5))
@@ -380,6 +420,41 @@ def test_the_threshold_of_now_decides(db):
         db.execute("UPDATE ml_settings SET confidence_threshold = %s", (threshold,))
         counted = judged(data, threshold)
         assert view(db, "v_ml_fp_fn")["true_positives"].sum() == (counted.won & counted.confirmed).sum()
+
+
+def test_a_busy_day_is_estimated_from_one_event_in_n(db):
+    """Of 6,000 events of a day one in three counts three times; of 2,000 every one counts once."""
+    for days, count in ((2, 6000), (3, 2000)):
+        log(db, [prediction((now() - days * DAY).replace(hour=12))])
+        db.execute(
+            "CREATE TEMPORARY TABLE drawn ON COMMIT PRESERVE ROWS AS"
+            " SELECT gen_random_uuid() AS id, n FROM generate_series(1, %s) AS n",
+            (count - 1,),
+        )
+        with db.transaction():
+            db.execute("ALTER TABLE pattern_events DISABLE TRIGGER USER")
+            db.execute(
+                "INSERT INTO pattern_events (id, symbol, timeframe, pattern_type, detected_at, rule_confidence, outcome_label)"
+                " SELECT id, 'S', '1d', 'doji', now(), 0.5, CASE WHEN n % 4 = 0 THEN 'win' ELSE 'loss' END FROM drawn"
+            )
+            db.execute("ALTER TABLE pattern_events ENABLE TRIGGER USER")
+        db.execute(
+            "INSERT INTO ml_predictions (event_id, predicted_at, source, role, model_version, ml_confidence, blended_confidence)"
+            " SELECT id, date_trunc('day', %s::timestamptz, 'UTC') + n * interval '10 seconds', 'insert', 'champion', 'v1',"
+            " 0.4, 0.6 FROM drawn",
+            (now() - days * DAY,),
+        )
+        db.execute("DROP TABLE drawn")
+    exact, estimated = rows(db, "SELECT * FROM ml.v_ml_accuracy ORDER BY time")
+    assert (exact["predictions"], exact["wins"]) == (1999, 499)
+    for column, truth in (("predictions", 5999), ("labelled", 5999), ("wins", 1499)):
+        assert estimated[column] % 3 == 0
+        assert estimated[column] == pytest.approx(truth, rel=0.15)
+    assert estimated["win_rate"] == pytest.approx(0.25, abs=0.05)
+    assert estimated["mean_confidence"] == pytest.approx(0.4)
+    exact, estimated = rows(db, "SELECT * FROM ml.v_ml_adoption ORDER BY time")
+    assert (exact["predictions"], exact["confirmed"]) == (1999, 1999)
+    assert estimated["predictions"] == estimated["used"] == pytest.approx(5999, rel=0.1)
 
 
 # ------------------------------------------------------------------------------------------------- the server

@@ -9,9 +9,7 @@ import psycopg
 import pytest
 from performance_data import add_baseline, log_performance
 from sklearn import metrics
-from support import go_live, install_model, one, rows, value
-
-from trainer.retrain import assess, find_model
+from support import install_model, one, rows, value
 
 FIRST, END, NEXT = "2026-03-02T00:00:00Z", "2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z"
 DECISIONS = ("accuracy", "precision", "recall", "f1", "false_positive_rate", "false_negative_rate")
@@ -387,6 +385,22 @@ def test_limits_are_three_standard_errors_of_the_difference(log, second_month):
             assert row["verdict"] == ("degraded" if degraded else "ok")
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "brier", "log_loss", "ece"])
+def test_a_verdict_turns_at_the_limit(log, metric):
+    now = measured(log)["toy", "", "ml_confidence", metric]
+    margin = 3 * math.hypot(0.01, now["standard_error"]) + (now["by_chance"] or 0)
+    sign = -1 if metric in WORSE_ABOVE else 1
+    found = []
+    for beyond in (-1e-9, 1e-9):
+        baseline = add_baseline(log, "toy", FIRST, END)
+        log.execute(
+            "INSERT INTO ml_baseline_performance (baseline_id, metric, value, standard_error, n) VALUES (%s, %s, %s, 0.01, 1000)",
+            (baseline, metric, now["value"] + sign * (margin + beyond)),
+        )
+        found.append(run(log)[1]["toy", "", "realised", metric]["verdict"])
+    assert found == ["ok", "degraded"]
+
+
 @pytest.mark.parametrize(
     ("change", "judged"),
     [
@@ -550,15 +564,3 @@ def test_drift_is_a_reason_when_it_is_that_of_half_the_features_or_of_the_score(
     sentences = [row["retraining_reasons"] for row in rows(db, "SELECT ml.retraining_reasons('toy')")]
     assert len(sentences) == (expected is not None)
     assert all(sentence.startswith(expected) for sentence in sentences)
-
-
-def test_a_retraining_is_due_when_monitoring_says_so(db):
-    go_live(db)
-    live = find_model(db, "champion")
-    (check,) = [check for check in assess(db, live) if check.check == "monitoring"]
-    assert (check.is_due, check.detail) == (False, "monitoring gives no reason")
-    add_baseline(db, "toy", FIRST, END)
-    db.execute(DRIFT, ("1 hour", ["feature"], ["rsi_14"], ["drift"]))
-    (check,) = [check for check in assess(db, live) if check.check == "monitoring"]
-    assert check.is_due
-    assert check.detail.startswith("1 of 1 features have drifted from the baseline of toy")

@@ -270,6 +270,30 @@ def test_what_no_event_would_escape_ends_the_run_with_a_sentence(db):
     assert rows(db, OPEN) == []
 
 
+@pytest.mark.parametrize(
+    ("state", "recorded"), [("55000", 3), ("23514", 3), ("55P03", None), ("53100", None), ("40P01", None)]
+)
+def test_errors_of_an_event_are_told_from_those_of_the_server(db, state, recorded):
+    unscored_events(db)
+    refuse_marked(db)
+    db.execute(
+        "CREATE OR REPLACE FUNCTION refuse_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.status = 'frozen'"
+        f" THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END IF; RETURN NEW; END $$"
+    )
+    freeze_events(
+        db, [row["id"] for row in rows(db, "SELECT id FROM pattern_events ORDER BY detected_at DESC LIMIT 3")]
+    )
+    if recorded is None:
+        with pytest.raises(
+            UserError, match=r"^Not now; the 200 events scored before it stay scored: run the backfill again"
+        ):
+            backfill(db, batch=100)
+        recorded = 0
+    else:
+        assert backfill(db, batch=100)["failed"] == recorded
+    assert len(rows(db, OPEN)) == recorded
+
+
 def test_bad_events_do_not_use_up_the_limit(db):
     unscored_events(db)
     refuse_marked(db)
@@ -348,18 +372,32 @@ def test_a_run_that_is_killed_is_gone_on_with(db, db_url, how):
     assert_all_scored_and_logged_once(db)
 
 
-def test_two_at_the_same_time_share_the_work(db, db_url):
-    slow_events(db)
-
+def run_two(db_url):
     def run(_):
         with psycopg.connect(db_url, autocommit=True) as connection:
             return backfill(connection, batch=20)
 
     with ThreadPoolExecutor(2) as pool:
-        reports = list(pool.map(run, range(2)))
+        return list(pool.map(run, range(2)))
+
+
+def test_two_at_the_same_time_share_the_work(db, db_url):
+    slow_events(db)
+    reports = run_two(db_url)
     assert sum(report["scored"] for report in reports) == 300
     assert min(report["scored"] for report in reports) >= 20
     assert_all_scored_and_logged_once(db)
+
+
+def test_two_at_the_same_time_record_an_error_once(db, db_url):
+    slow_events(db)
+    refuse_marked(db)
+    bad = {row["id"] for row in rows(db, "SELECT id FROM pattern_events ORDER BY detected_at LIMIT 45")[::9]}
+    freeze_events(db, bad)
+    reports = run_two(db_url)
+    assert sum(report["scored"] for report in reports) == 300 - len(bad)
+    assert {row["event_id"] for row in rows(db, OPEN)} == bad
+    assert value(db, "SELECT count(*) FROM ml_predictions WHERE source = 'backfill'") == 300 - len(bad)
 
 
 def test_a_lost_connection_is_a_sentence(db, db_url):

@@ -108,8 +108,8 @@ def test_a_step_that_fails_is_named_and_does_not_stop_the_rest(db):
 
 def test_a_night_labels_makes_room_recounts_and_retains(db):
     go_live(db)
-    times = add_bars(db)
-    insert_event(db, detected_at=times[200])
+    times = add_bars(db, count=760)
+    insert_event(db, detected_at=times[720])
     late = prediction(AT - 60 * MINUTE)
     log(db, [prediction(AT - 90 * MINUTE)])
     run(db, "tick", AT - MINUTE)

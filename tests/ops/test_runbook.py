@@ -130,8 +130,9 @@ def old_predictions(db: psycopg.Connection[Any], folder: Path) -> None:
     db.execute("SELECT ml.create_prediction_partitions(now() - interval '30 weeks', 30)")
     db.execute(
         "INSERT INTO ml_predictions (event_id, predicted_at, source, role, rule_confidence)"
-        " SELECT gen_random_uuid(), now() - interval '25 weeks', 'insert', 'rule', 0.5 FROM generate_series(1, 2000)"
+        " SELECT gen_random_uuid(), now() - interval '20 weeks', 'insert', 'rule', 0.5 FROM generate_series(1, 2000)"
     )
+    db.execute("SELECT ml.nightly()")
 
 
 def failing_events(db: psycopg.Connection[Any], folder: Path) -> None:

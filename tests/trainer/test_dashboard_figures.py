@@ -167,8 +167,9 @@ def test_bars_are_stacked_and_as_wide_as_their_interval():
     assert {trace.type for trace in figure.data} == {"bar"}
     assert figure.layout.barmode == "stack"
     assert figure.data[0].width == 0.8 * 300_000
-    one = draw(answer(panel, LINES, (at(0), "a", 1.0))).chart
-    assert 0 < one.data[0].width <= 3_600_000
+    one = draw(answer(panel, LINES, (at(0), "a", 1.0), step=900.0)).chart
+    assert one.data[0].width == 0.8 * 900_000
+    assert draw(answer(panel, LINES, (at(0), "a", 1.0))).chart.data[0].width == 0.8 * 60_000
 
 
 def test_stacked_lines_and_points():

@@ -105,7 +105,9 @@ def test_fill(argument, fill):
     expanded = expand(query, RANGE)
     assert expanded.fill == fill
     assert expanded.sql == 'SELECT floor(extract(epoch from t)/300)*300 AS "time", v'
+    assert expanded.step == 300
     assert expand("SELECT $__timeGroupAlias(t,'5m')", RANGE).fill is None
+    assert expand("SELECT $__time(t)", RANGE).step is None
 
 
 @pytest.mark.parametrize(

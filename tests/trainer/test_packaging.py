@@ -46,8 +46,9 @@ def test_the_wheel_holds_sql_migrations_models_and_bars(wheel):
             if file.is_file() and "__pycache__" not in file.parts:
                 assert f"trainer/_bundled/{file.relative_to(ROOT)}" in names
     assert "trainer/_bundled/alembic.ini" in names
-    for file in (ROOT / "trainer" / "data").glob("*"):
-        assert f"trainer/data/{file.name}" in names
+    for file in (ROOT / "trainer").rglob("*"):  # bars, statements and templates too
+        if file.is_file() and "__pycache__" not in file.parts:
+            assert str(file.relative_to(ROOT)) in names
     assert not any("__pycache__" in name for name in names)
 
 

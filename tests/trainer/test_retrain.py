@@ -159,18 +159,27 @@ def test_a_card_without_figures_gives_no_verdict(db):
 
 def test_monitoring_may_ask_for_it(db):
     go_live(db, card=live_card())
-    assert "monitoring" not in checks(db)
-    db.execute(
-        "CREATE FUNCTION ml.retraining_reasons(p_version text) RETURNS SETOF text LANGUAGE sql STABLE AS"
-        " $$ SELECT 'rsi_14 has drifted in ' || p_version WHERE current_setting('test.drift', true) = 'yes' $$"
-    )
-    assert checks(db)["monitoring"].is_due is False
-    db.execute("SET test.drift = 'yes'")
     check = checks(db)["monitoring"]
-    assert (check.is_due, check.detail) == (True, "rsi_14 has drifted in toy")
+    assert (check.is_due, check.detail) == (False, "monitoring gives no reason")
+    db.execute(
+        "INSERT INTO ml_baselines (model_version, window_from, window_to, predictions, sources)"
+        " VALUES ('toy', now() - interval '2 days', now() - interval '1 day', 1000, '{insert}')"
+    )
+    db.execute(
+        "INSERT INTO ml_drift (run_at, model_version, baseline_id, window_from, window_to, subject, feature, method,"
+        " n_baseline, n_current, verdict, quality_verdict) SELECT now(), 'toy', baseline_id, window_to, now(), 'feature',"
+        " 'rsi_14', 'jensen_shannon', 1000, 1000, 'drift', 'ok' FROM ml_baselines"
+    )
+    reason = "1 of 1 features have drifted from the baseline of toy"
+    check = checks(db)["monitoring"]
+    assert check.is_due is True
+    assert check.detail.startswith(reason)
     outcome = retrain(db, dry_run=True)
     assert (outcome.action, outcome.exit_code) == ("due", 0)
-    assert "rsi_14 has drifted in toy" in outcome.said
+    assert reason in outcome.said
+    # A database of an earlier revision cannot be asked.
+    db.execute("DROP FUNCTION ml.retraining_reasons")
+    assert "monitoring" not in checks(db)
 
 
 # ------------------------------------------------------------------------------------------------ the way of one
@@ -316,7 +325,7 @@ def test_the_command_tells_a_scheduler(db, run):
     assert code == 3
     found = json.loads(said)
     assert (found["action"], found["champion"], found["version"]) == ("nothing due", "toy", None)
-    assert [check["check"] for check in found["checks"]] == ["age", "ranking", "probabilities"]
+    assert [check["check"] for check in found["checks"]] == ["age", "ranking", "probabilities", "monitoring"]
     add_scored_events(db, 150, quality=1)
     assert run("--dry-run")[0] == 0
     assert run("--dry-run", "--min-labels", "1000", "--max-age", "9999")[0] == 3

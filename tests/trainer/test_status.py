@@ -6,10 +6,15 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
+from alembic.command import upgrade
 from rich.console import Console
 from support import add_bars, go_live, insert_event, install_model
 
 from trainer.cli import main
+from trainer.dashboard.macros import TimeRange
+from trainer.dashboard.page import render, take_snapshot
+from trainer.dashboard.panels import dashboard_file, read_dashboard
+from trainer.migrations import alembic_config
 from trainer.status import next_steps, print_counts, print_health, print_monitoring, status
 
 
@@ -187,7 +192,8 @@ def test_quiet_verdicts():
     assert "poor data in x" in monitoring(drift=none | {"quality": ["x"]})
     few = [{"kind": "realised", "metric": "roc_auc", "value": None, "verdict": "insufficient_data"}]
     assert "performance       too few outcomes to judge" in monitoring(performance=few)
-    assert "alerts            none fires" in monitoring(alerts={"alerts": [], "count": 0})
+    assert "alerts            none firing" in monitoring(alerts={"alerts": [], "count": 0})
+    assert "the rule slow cannot be evaluated: why" in monitoring(alerts={"alerts": [], "errors": {"slow": "why"}})
     assert "scheduler         never seen" in monitoring(health={"scheduler": {"seen": False, "last_tick_at": None}})
     stopped = {"scheduler": {"seen": False, "last_tick_at": ago(hours=3)}}
     assert "scheduler         last run 3 h ago: stopped" in monitoring(health=stopped)
@@ -260,20 +266,26 @@ def test_the_verb_tells_all_of_it(db, db_url, capsys):
     assert found["performance"] is None
 
 
-def test_a_database_of_an_older_revision_is_told_too(db, db_url, capsys):
-    for name in ("ml_metrics", "ml_alerts"):
-        db.execute(
-            f"DO $$ BEGIN EXECUTE (SELECT 'ALTER FUNCTION ' || oid::regprocedure || ' RENAME TO gone_{name}'"
-            f" FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname = '{name}');"
-            " EXCEPTION WHEN null_value_not_allowed THEN NULL; END $$"
-        )
-    db.execute("ALTER TABLE ml_drift RENAME TO gone_drift")
-    db.execute("ALTER TABLE ml_performance RENAME TO gone_performance")
-    code, text = run(capsys, "--database-url", db_url)
+def test_a_database_before_monitoring_is_told_too(empty_db, empty_db_url, capsys):
+    upgrade(alembic_config(empty_db_url), "0014")
+    add_bars(empty_db)
+    go_live(empty_db)
+    for _ in range(20):
+        insert_event(empty_db)
+    code, text = run(capsys, "--database-url", empty_db_url)
     assert code == 0
-    assert "alerts" not in text
-    found = json.loads(run(capsys, "--database-url", db_url, "--json")[1])
+    assert "target below 10%" in text
+    assert not {"alerts", "scheduler", "drift"} & {line.split()[0] for line in text.splitlines()}
+    found = json.loads(run(capsys, "--database-url", empty_db_url, "--json")[1])
     assert [found[name] for name in ("metrics", "alerts", "drift", "performance")] == [None] * 4
+    assert found["settings"]["latency_target_ms"] == 75
+    # The page names what is missing and what to do, and draws the rest.
+    dashboard = read_dashboard(dashboard_file())
+    now = datetime.now(UTC)
+    snapshot = take_snapshot(empty_db, dashboard, TimeRange(now - timedelta(hours=1), now))
+    page = render(dashboard, snapshot)
+    assert "does not exist. The database may be at an older schema: run `python -m trainer migrate`" in page
+    assert snapshot.overview.status == "healthy"
 
 
 def test_drift_and_performance_of_the_champion_are_told(db, told):

@@ -48,7 +48,7 @@ def command(
         typer.Option(
             "--since",
             metavar="WHEN",
-            help="Begin of the time range: 90m, 24h, 7d, 4w, or a time (UTC); default: 24h, less on the first day.",
+            help="Begin of the time range: 90m, 24h, 7d or a time (UTC); default: 24h, or since live scoring began.",
         ),
     ] = None,
     variable: Annotated[
@@ -72,7 +72,10 @@ def command(
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Draw the panels of the Grafana dashboard into one HTML page, which works offline."""
+    """Draw the monitoring dashboard as one HTML page, or serve it.
+
+    The panels are those of the dashboard for Grafana. The page works offline, and on a phone.
+    """
     page_template()  # says which package is missing before anything else is done
     if watch and output:
         raise UserError("--watch serves the page and --output writes it: use one of them.")
@@ -91,8 +94,10 @@ def command(
         require_schema(connection)
         now = datetime.now(UTC)
         try:
-            snapshot = take_snapshot(connection, panels, time_range(since, now, connection), chosen, timeout)
-        except psycopg.OperationalError as error:
+            snapshot = take_snapshot(
+                connection, panels, time_range(since, now, connection, panels.since), chosen, timeout
+            )
+        except psycopg.Error as error:
             raise UserError(
                 f"The database went away ({sentence_of(error).rstrip('.')}): run the command again."
             ) from None

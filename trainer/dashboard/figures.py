@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html import escape
-from itertools import count
+from itertools import count, pairwise
 from statistics import fmean
 from typing import Any
 
@@ -198,7 +198,8 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
         side: [line for line, is_right in zip(lines, right, strict=True) if is_right == side] for side in (False, True)
     }
     scales = {side: _scale(group) for side, group in sides.items() if group}
-    widths = _bar_width(lines, time_range.interval(panel.points, panel.least_interval))
+    step = next((frame.step for frame in frames if frame.step), None)
+    width = _bar_width(lines, step or time_range.interval(panel.points, max(panel.least_interval, 60)))
     for line, colour, is_right in zip(lines, colours, right, strict=True):
         custom, how = line.settings.custom, scales[is_right]
         values = [None if value is None else value / how.divisor for value in line.numbers]
@@ -211,7 +212,7 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
         }
         stacked = (custom.get("stacking") or {}).get("mode", "none") != "none"
         if custom.get("drawStyle") == "bars":
-            figure.add_bar(**shared, marker={"color": colour}, width=widths)
+            figure.add_bar(**shared, marker={"color": colour}, width=width)
             if stacked:
                 figure.update_layout(barmode="stack")
             continue
@@ -287,15 +288,10 @@ def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right
             )
 
 
-def _bar_width(lines: Sequence[Series], least: float) -> float:
-    """Return the width of bars in milliseconds: the shortest distance of two points."""
-    steps = [
-        (after - before).total_seconds()
-        for line in lines
-        for before, after in zip(line.times, line.times[1:], strict=False)
-        if after > before
-    ]
-    return 800 * min(steps, default=max(least, 60.0))
+def _bar_width(lines: Sequence[Series], usual: float) -> float:
+    """Return the width of bars in milliseconds: a part of the shortest distance of two points, or of the usual one."""
+    times = sorted({time for line in lines for time in line.times})
+    return 800 * min(((after - before).total_seconds() for before, after in pairwise(times)), default=usual)
 
 
 # ------------------------------------------------------------------------------------------------- bar charts
@@ -351,24 +347,29 @@ def _barchart(panel: Panel, frames: Sequence[Frame], _time_range: TimeRange) -> 
             hovertemplate=f"%{{customdata}}: %{{{'x' if horizontal else 'y'}:{how.form}}}{escape(how.suffix)}"
             f"<extra>{escape(title) if len(bars) > 1 else ''}</extra>",
         )
+    # Two bars are no thicker than twenty.
+    room = max(1, panel.height * GRID_UNIT - 100) / len(categories)
+    gap = max(0.25, 1 - 36 * (1 if mode != "none" else len(bars)) / room) if horizontal else 0.12
     figure.update_layout(
         barmode="group" if mode == "none" else "relative",
         barnorm="percent" if mode == "percent" else None,
         uniformtext={"minsize": 9, "mode": "hide"},
-        bargap=0.06 if len(categories) >= 15 and not horizontal else 0.25,
+        bargap=gap,
     )
     values_axis = {"tickformat": how.form, "ticksuffix": escape(how.suffix), "rangemode": "tozero", "nticks": 6}
     if settings[0].custom.get("axisLabel"):
         values_axis["title"] = escape(str(settings[0].custom["axisLabel"]))
     every = 1 if horizontal else max(1, math.ceil(len(positions) / 10))
     names_axis = {"tickvals": positions[::every], "ticktext": categories[::every], "showgrid": False}
+    least = 80 + (26 if len(bars) == 1 or mode != "none" else 18 * len(bars)) * len(categories) if horizontal else 0
     if horizontal:
-        figure.update_xaxes(**values_axis)
+        # Where the page scrolls, the axis is at the top.
+        side = "top" if least > 1.6 * GRID_UNIT * panel.height else "bottom"
+        figure.update_xaxes(**values_axis, side=side)
         figure.update_yaxes(**names_axis, autorange="reversed", automargin=True)
     else:
         figure.update_yaxes(**values_axis, automargin=True)
         figure.update_xaxes(**names_axis, automargin=True)
-    least = 80 + (26 if len(bars) == 1 or mode != "none" else 18 * len(bars)) * len(categories) if horizontal else 0
     return _finished(figure, panel, list(zip(titles, plain, strict=True)), least)
 
 
@@ -650,7 +651,7 @@ def _stamp(time: datetime) -> str:
 
 def _time_labels(times: Sequence[datetime]) -> list[str]:
     days = all(time.time().isoformat() == "00:00:00" for time in times)
-    one_day = times[-1] - times[0] < timedelta(days=1)
+    one_day = len(times) > 1 and times[-1] - times[0] < timedelta(days=1)
     return [f"{time:%d<br>%b}" if days else f"{time:%H:%M}" if one_day else f"{time:%d %b<br>%H:%M}" for time in times]
 
 

@@ -35,6 +35,7 @@ _QUOTED_OR_COMMENT = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _ATTRIBUTION = re.compile(r"/\*\s*[a-zA-Z0-9%_.-]+='[^'*]*'(\s*,\s*[a-zA-Z0-9%_.-]+='[^'*]*')*\s*\*/")
+_GROUPS = {"__timeGroup": "extract(epoch from {})", "__unixEpochGroup": "({})"}
 _DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -89,10 +90,11 @@ class Fill:
 
 @dataclass(frozen=True)
 class Expanded:
-    """A query as it is sent to the database, and what is to be filled in afterwards."""
+    """A query as it is sent to the database; by how many seconds it groups; what is to be filled in afterwards."""
 
     sql: str
     fill: Fill | None = None
+    step: float | None = None
 
 
 def expand(
@@ -242,19 +244,23 @@ def expand_macros(sql: str, time_range: TimeRange, interval: float) -> Expanded:
     }.items():
         text = text.replace(name, value)
     fill: Fill | None = None
+    step: float | None = None
 
     def replaced(found: re.Match[str]) -> str:
-        nonlocal fill
+        nonlocal fill, step
         name = found[1]
         # As of old: a comma right after the first place where this very text stands asks for the alias.
         if name == "__timeGroup" and text[text.index(found[0]) + len(found[0]) :].startswith(","):
             name = "__timeGroupAlias"
         arguments = [argument.strip(" ") for argument in found[2].split(",")]
-        result, wanted = _evaluate(name, arguments, time_range)
-        fill = wanted or fill
-        return result
+        if name.removesuffix("Alias") in _GROUPS:
+            result, step, wanted = _group(name, arguments)
+            fill = wanted or fill
+            return result
+        return _evaluate(name, arguments[0], time_range)
 
-    return Expanded(_CALL.sub(replaced, text), fill)
+    expanded = _CALL.sub(replaced, text)
+    return Expanded(expanded, fill, step)
 
 
 def strip_comments(sql: str) -> str:
@@ -272,10 +278,9 @@ def strip_comments(sql: str) -> str:
     return _QUOTED_OR_COMMENT.sub(kept, sql)
 
 
-def _evaluate(name: str, arguments: Sequence[str], time_range: TimeRange) -> tuple[str, Fill | None]:
-    column = arguments[0]
+def _evaluate(name: str, column: str, time_range: TimeRange) -> str:
     start, end = time_range.start, time_range.end
-    simple = {
+    macros = {
         "__time": f'{column} AS "time"',
         "__timeEpoch": f'extract(epoch from {column}) as "time"',
         "__timeFilter": f"{column} BETWEEN '{_rfc3339(start)}' AND '{_rfc3339(end)}'",
@@ -286,12 +291,13 @@ def _evaluate(name: str, arguments: Sequence[str], time_range: TimeRange) -> tup
         "__unixEpochNanoFrom": str(_nanoseconds(start)),
         "__unixEpochNanoTo": str(_nanoseconds(end)),
     }
-    if name in simple:
-        return simple[name], None
-    groups = {"__timeGroup": f"extract(epoch from {column})", "__unixEpochGroup": f"({column})"}
-    group = name.removesuffix("Alias")
-    if group not in groups:
+    if name not in macros:
         raise MacroError(f"unknown macro {name!r}")
+    return macros[name]
+
+
+def _group(name: str, arguments: Sequence[str]) -> tuple[str, float, Fill | None]:
+    """Return the expression of a macro that groups by time, the interval in seconds, and what is to be filled in."""
     if len(arguments) < 2:
         raise MacroError(f"macro {name} needs time column and interval and optional fill value")
     seconds = parse_interval(arguments[1].strip("'"))
@@ -300,8 +306,9 @@ def _evaluate(name: str, arguments: Sequence[str], time_range: TimeRange) -> tup
     if seconds <= 0:
         raise MacroError(f"interval must be positive, got {arguments[1]}")
     fill = _fill(seconds, arguments[2]) if len(arguments) == 3 else None
-    text = f"floor({groups[group]}/{_number(seconds)})*{_number(seconds)}"
-    return text + (' AS "time"' if name.endswith("Alias") else ""), fill
+    grouped = _GROUPS[name.removesuffix("Alias")].format(arguments[0])
+    alias = ' AS "time"' if name.endswith("Alias") else ""
+    return f"floor({grouped}/{_number(seconds)})*{_number(seconds)}{alias}", seconds, fill
 
 
 def _fill(seconds: float, mode: str) -> Fill:

@@ -77,6 +77,8 @@ def overview(connection: psycopg.Connection[Any], seconds: float) -> Overview:
             "No event was scored yet: INSERT events into pattern_events"
             + ("." if health.get("ml_enabled") else ", and call ml.enable() for ML to score them.")
         )
+    for rule, error in (alerts.get("errors") or {}).items():
+        notes.append(f"The alert rule {rule} cannot be evaluated: {error}")
     firing = [_alert(item) for item in alerts.get("alerts") or ()]
     firing.sort(key=lambda alert: (*[alert.severity != severity for severity in _SEVERITIES], alert.name))
     return Overview(

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from trainer.dashboard.macros import TimeRange
+from trainer.dashboard.macros import TimeRange, parse_interval
 from trainer.dashboard.queries import fetch_value
 from trainer.errors import UserError
 from trainer.selection import as_utc
@@ -18,17 +18,22 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _USUAL_HOURS = (1, 3, 6, 12)
 
 
-def time_range(since: str | None, now: datetime, connection: psycopg.Connection[Any] | None = None) -> TimeRange:
+def time_range(
+    since: str | None,
+    now: datetime,
+    connection: psycopg.Connection[Any] | None = None,
+    usual: str = "now-24h",
+) -> TimeRange:
     """Return the time range that ends now and begins at ``since``.
 
     That is a length (``90m``, ``24h``, ``7d``, ``4w``) or a time in ISO 8601, in UTC unless it says otherwise. None
-    means the last 24 hours, or the last few if live scoring began in them, which the connection tells.
+    means the dashboard's usual range, or the last few hours if live scoring began in them, which the connection tells.
 
     Raises:
         UserError: it is neither, or it is not in the past.
     """
     if since is None:
-        return TimeRange(now - timedelta(hours=_usual_hours(connection, now)), now)
+        return TimeRange(now - _usual_length(connection, now, usual), now)
     if found := re.fullmatch(r"(\d+)([mhdw])", since.strip(), re.ASCII):
         try:
             start = now - timedelta(**{_UNITS[found[2]]: int(found[1])})
@@ -46,11 +51,13 @@ def time_range(since: str | None, now: datetime, connection: psycopg.Connection[
     return TimeRange(start.astimezone(UTC), now)
 
 
-def _usual_hours(connection: psycopg.Connection[Any] | None, now: datetime) -> int:
+def _usual_length(connection: psycopg.Connection[Any] | None, now: datetime, usual: str) -> timedelta:
+    length = timedelta(seconds=parse_interval(usual.removeprefix("now-")) or 86400)
     try:
         first = fetch_value(connection, package_text("first_live_prediction.sql"), 2) if connection else None
     except psycopg.Error:
         if connection is None or connection.closed:
             raise
         first = None  # this role may not see the log, or it takes too long
-    return next((hours for hours in _USUAL_HOURS if first and first > now - timedelta(hours=hours)), 24)
+    shorter = (timedelta(hours=hours) for hours in _USUAL_HOURS)
+    return next((found for found in shorter if first and first > now - found and found < length), length)

@@ -40,13 +40,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Frame:
-    """The rows of one query: times in UTC, numbers as ``float`` or ``int``, all else as text; None for NULL."""
+    """The rows of one query: times in UTC, numbers as ``float`` or ``int``, all else as text; None for NULL.
+
+    ``step`` is by how many seconds the query groups, if it does; ``cut`` says that there were more rows.
+    """
 
     target: Target
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
     fill: Fill | None = None
     cut: bool = False
+    step: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def run_panel(
             if connection.closed:
                 raise
             return Answer(panel, time_range, error=explain(error, seconds))
-        frames.append(Frame(target, columns, rows[:MOST_ROWS], query.fill, len(rows) > MOST_ROWS))
+        frames.append(Frame(target, columns, rows[:MOST_ROWS], query.fill, len(rows) > MOST_ROWS, query.step))
     return Answer(panel, time_range, tuple(frames))
 
 

@@ -68,7 +68,7 @@ class Watch:
             self._snapshot = take_snapshot(
                 self._connection,
                 self._dashboard,
-                time_range(self._since, now, self._connection),
+                time_range(self._since, now, self._connection, self._dashboard.since),
                 self._chosen,
                 self._seconds,
             )

@@ -15,11 +15,11 @@ FROM ml.panel_outcomes
 WHERE labelled > 0;
 COMMENT ON VIEW ml.v_ml_reliability IS
     'Reliability of the calibrated ML confidence, day by day and in ten bins: predictions with outcome, wins, confidence.';
-COMMENT ON COLUMN ml.v_ml_reliability.time IS 'Start of the day (UTC) of the predictions: 30 days, or what the newest 100,000 predictions reach back.';
+COMMENT ON COLUMN ml.v_ml_reliability.time IS 'Start of the day (UTC) of the predictions: 30 days.';
 COMMENT ON COLUMN ml.v_ml_reliability.bin IS 'Bin of the confidence: its first value belongs to it, its last one to the next.';
 COMMENT ON COLUMN ml.v_ml_reliability.bin_from IS 'First value of the bin (0 to 1).';
 COMMENT ON COLUMN ml.v_ml_reliability.labelled IS
-    'Events whose outcome is known; while some are pending, the known ones are the quick ones.';
+    'Events whose outcome is known; while some are pending, the known ones are the quick ones. Beyond 2,000 events a day estimated from one in n.';
 COMMENT ON COLUMN ml.v_ml_reliability.wins IS 'Those that won; wins / labelled over any days is the observed share.';
 COMMENT ON COLUMN ml.v_ml_reliability.confidence_sum IS
     'Their ML confidences added up; confidence_sum / labelled over any days is the predicted share.';

@@ -152,6 +152,11 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT blend.share, CASE WHEN f.metric = 'f1' THEN 2 / (1 + blend.share) ^ 2 ELSE 1 END AS slope
         ) AS pooled
+    ),
+
+    judged AS (
+        SELECT l.*, l.baseline - l.margin AS lower_limit, l.baseline + l.margin + l.by_chance AS upper_limit
+        FROM limited AS l
     )
 
     INSERT INTO public.ml_performance (
@@ -160,31 +165,31 @@ BEGIN
     )
     SELECT
         p_at,
-        l.model_version,
-        l.pattern_type,
-        l.kind,
-        l.metric,
+        j.model_version,
+        j.pattern_type,
+        j.kind,
+        j.metric,
         v_from,
         p_at,
-        l.predictions,
-        l.labelled,
-        l.value,
-        l.low,
-        l.high,
-        l.baseline,
-        l.baseline - l.margin,
-        l.baseline + l.margin + l.by_chance,
+        j.predictions,
+        j.labelled,
+        j.value,
+        j.low,
+        j.high,
+        j.baseline,
+        j.lower_limit,
+        j.upper_limit,
         CASE
-            WHEN NOT l.is_enough OR l.value IS NULL THEN 'insufficient_data'
-            WHEN l.baseline IS NULL THEN 'no_baseline'
-            WHEN l.margin IS NULL THEN 'insufficient_data'
-            WHEN l.metric = ANY (c_worse_above) AND l.value > l.baseline + l.margin + l.by_chance THEN 'degraded'
-            WHEN NOT l.metric = ANY (c_worse_above) AND l.value < l.baseline - l.margin THEN 'degraded'
+            WHEN NOT j.is_enough OR j.value IS NULL THEN 'insufficient_data'
+            WHEN j.baseline IS NULL THEN 'no_baseline'
+            WHEN j.margin IS NULL THEN 'insufficient_data'
+            WHEN j.metric = ANY (c_worse_above) AND j.value > j.upper_limit THEN 'degraded'
+            WHEN NOT j.metric = ANY (c_worse_above) AND j.value < j.lower_limit THEN 'degraded'
             ELSE 'ok'
         END,
-        l.threshold
-    FROM limited AS l
-    WHERE l.pattern_type = '' OR l.is_enough;
+        j.threshold
+    FROM judged AS j
+    WHERE j.pattern_type = '' OR j.is_enough;
 
     SELECT jsonb_build_object(
         'run_at', p_at,

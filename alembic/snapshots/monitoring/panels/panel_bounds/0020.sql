@@ -3,7 +3,7 @@
 -- Reads: ml_jobs, ml_predictions. Writes: nothing.
 
 -- What is not rolled up is counted from the log: with a scheduler the last minutes, without one everything. Panels then
--- count the newest 50,000 predictions, so that none takes longer than a second, however large the log is.
+-- count the newest 25,000 predictions, so that none takes longer than a second, however large the log is.
 CREATE VIEW ml.panel_bounds AS
 SELECT
     least(
@@ -19,7 +19,7 @@ SELECT
         pg_catalog.date_bin('1 minute', (
             SELECT p.predicted_at + interval '1 minute' FROM public.ml_predictions AS p
             WHERE p.predicted_at >= coalesce(job.until, '-infinity')
-            ORDER BY p.predicted_at DESC OFFSET 50000 LIMIT 1
+            ORDER BY p.predicted_at DESC OFFSET 25000 LIMIT 1
         ), '2000-01-01 00:00:00+00')
     ) AS log_minutes_from,
     greatest(
@@ -27,7 +27,7 @@ SELECT
         pg_catalog.date_bin('1 hour', (
             SELECT p.predicted_at + interval '1 hour' FROM public.ml_predictions AS p
             WHERE p.predicted_at >= coalesce(job.until, '-infinity')
-            ORDER BY p.predicted_at DESC OFFSET 50000 LIMIT 1
+            ORDER BY p.predicted_at DESC OFFSET 25000 LIMIT 1
         ), '2000-01-01 00:00:00+00')
     ) AS log_hours_from,
     greatest(
@@ -35,7 +35,7 @@ SELECT
         pg_catalog.date_bin('1 day', (
             SELECT p.predicted_at + interval '24 hours' FROM public.ml_predictions AS p
             WHERE p.predicted_at >= pg_catalog.statement_timestamp() - interval '720 hours'
-            ORDER BY p.predicted_at DESC OFFSET 100000 LIMIT 1
+            ORDER BY p.predicted_at DESC OFFSET 300000 LIMIT 1
         ), '2000-01-01 00:00:00+00')
     ) AS days_from
 FROM (
@@ -55,4 +55,4 @@ COMMENT ON COLUMN ml.panel_bounds.minutes_until IS 'panel_minutes: stored minute
 COMMENT ON COLUMN ml.panel_bounds.log_minutes_from IS 'panel_minutes: minutes counted from the log from this time on; NULL: all of it.';
 COMMENT ON COLUMN ml.panel_bounds.log_hours_from IS 'panel_hours: hours counted from the log from this time on; NULL: all of it.';
 COMMENT ON COLUMN ml.panel_bounds.days_from IS
-    'First day of panels that join events: 30 days, or what the newest 100,000 predictions reach back.';
+    'First day of panels that join events: 30 days, or what the newest 300,000 predictions reach back.';

@@ -18,8 +18,8 @@ CROSS JOIN LATERAL ml.summarize_adoption(day.time) AS adoption;
 COMMENT ON VIEW ml.v_ml_adoption IS
     'For how many events the score of ML was used and how many it confirmed, day by day, by symbol and pattern type; 30 days.';
 COMMENT ON COLUMN ml.v_ml_adoption.time IS
-    'Start of the day (UTC) of the predictions: 30 days, or what the newest 100,000 predictions reach back; older ones without symbols: v_ml_throughput_1m.';
-COMMENT ON COLUMN ml.v_ml_adoption.predictions IS 'Live predictions of INSERT and UPDATE; events deleted since are left out.';
+    'Start of the day (UTC) of the predictions: 30 days; older ones without symbols: v_ml_throughput_1m.';
+COMMENT ON COLUMN ml.v_ml_adoption.predictions IS 'Live predictions of INSERT and UPDATE, without events deleted since; beyond 2,000 a day estimated from one in n, as all counts here.';
 COMMENT ON COLUMN ml.v_ml_adoption.used IS 'Those whose ML score was used.';
 COMMENT ON COLUMN ml.v_ml_adoption.confirmed IS 'Those with a blended confidence at or above the threshold of now.';
 COMMENT ON COLUMN ml.v_ml_adoption.ml_usage_rate IS 'Share (0 to 1) of used in predictions.';

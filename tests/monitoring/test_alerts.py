@@ -9,7 +9,7 @@ import numpy as np
 import psycopg
 import pytest
 from alert_model import RATES, RULES, AlertModel, Call, Transition, World, wilson
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prediction_log import log, prediction
 from statsmodels.stats.proportion import proportion_confint
@@ -61,14 +61,24 @@ def outbox(db):
 
 
 @given(
-    minutes=st.integers(0, 60),
-    steps=st.lists(
-        st.tuples(st.sampled_from([1, 1, 1, 1, 2, 5, 9, 10, 11, 61, 700]), st.sampled_from([True, False, None])),
-        max_size=40,
+    minutes=st.sampled_from([0, 1, 2, 3, 5, 10]),
+    # Spells of one verdict, minute by minute, each after some minutes that nobody evaluated.
+    spells=st.lists(
+        st.tuples(
+            st.sampled_from([True, True, False, None]),
+            st.integers(1, 12),
+            st.sampled_from([1, 1, 1, 2, 5, 6, 7, 10, 11, 20, 21, 22, 59, 60, 61, 700]),
+        ),
+        min_size=2,
+        max_size=12,
     ),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_states_are_those_of_the_model(db, minutes, steps):
+# As long without a judgement as is waited for, and a minute longer.
+@example(minutes=3, spells=[(True, 1, 1), (True, 2, 6)])
+@example(minutes=3, spells=[(True, 1, 1), (True, 2, 7)])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_states_are_those_of_the_model(db, minutes, spells):
+    steps = [(gap if number == 0 else 1, verdict) for verdict, length, gap in spells for number in range(length)]
     model = AlertModel([], World().observe)
     rule = RULES["health_critical"]
     model.rules = {"health_critical": type(rule)(**{**vars(rule), "minutes": minutes})}
@@ -244,6 +254,9 @@ def test_five_minutes_in_a_row_fire_and_four_do_not(db):
         (21, "pending", "breached"),
         (25, "firing", "breached"),
     ]
+    state = one(db, "SELECT * FROM ml_alerts WHERE rule = 'inference_latency_high'")
+    assert (state["pending_since"], state["firing_since"]) == (NOON + 21 * MINUTE, NOON + 25 * MINUTE)
+    assert (state["state"], state["resolved_at"], state["breached_minutes"]) == ("firing", None, 9)
 
 
 def test_the_job_of_every_minute_evaluates_what_it_has_rolled_up(db):

@@ -15,7 +15,7 @@ SET jit = off
 AS $function$
 DECLARE
     v_run timestamptz;
-    v_page bigint;
+    v_first tid;
     v_health jsonb;
 BEGIN
     key := '';
@@ -63,14 +63,15 @@ BEGIN
         );
     WHEN 'prediction_gap' THEN
         -- New events lie at the table's end, as a rule: the last 256 pages are some 500 events, and no index is needed.
-        v_page := greatest(pg_relation_size('public.pattern_events') / current_setting('block_size')::bigint - 256, 0);
+        v_first := format('(%s,0)', greatest(
+            pg_relation_size('public.pattern_events') / current_setting('block_size')::bigint - 256, 0))::tid;
         SELECT count(*) FILTER (WHERE NOT logged.found), count(*) INTO value, observations
         FROM (
             SELECT
                 (e.ml_metadata #>> '{scoring,prediction_id}')::uuid AS prediction_id,
                 (e.ml_metadata #>> '{scoring,scored_at}')::timestamptz AS scored_at
             FROM public.pattern_events AS e
-            WHERE e.ctid >= format('(%s,0)', v_page)::tid
+            WHERE e.ctid >= v_first
                 AND e.ml_metadata #>> '{scoring,event_id}' = e.id::text
         ) AS event
         CROSS JOIN LATERAL (

@@ -34,69 +34,13 @@ SELECT
     metrics.rule_confidence_histogram,
     metrics.blended_confidence_histogram
 FROM (
-    SELECT
-        3600::double precision AS seconds,
-        m.bucket,
-        m.source,
-        m.role,
-        m.model_version,
-        m.predictions,
-        m.attempted,
-        m.used,
-        m.fallbacks,
-        m.errors,
-        m.rescorings,
-        m.cache_hits,
-        m.timed,
-        m.within_target,
-        m.latency_sum_us,
-        m.cold_calls,
-        m.latency_histogram,
-        m.cold_latency_histogram,
-        m.reasons,
-        m.ml_confidence_count,
-        m.ml_confidence_sum,
-        m.rule_confidence_count,
-        m.rule_confidence_sum,
-        m.blended_confidence_count,
-        m.blended_confidence_sum,
-        m.ml_confidence_histogram,
-        m.rule_confidence_histogram,
-        m.blended_confidence_histogram
+    SELECT 3600::double precision AS seconds, m.*
     FROM public.ml_metrics_1h AS m
     WHERE m.bucket < (
         SELECT pg_catalog.date_bin('1 hour', b.minutes_until, '2000-01-01 00:00:00+00') FROM ml.panel_bounds AS b
     )
     UNION ALL
-    SELECT
-        3600::double precision AS seconds,
-        m.bucket,
-        m.source,
-        m.role,
-        m.model_version,
-        m.predictions,
-        m.attempted,
-        m.used,
-        m.fallbacks,
-        m.errors,
-        m.rescorings,
-        m.cache_hits,
-        m.timed,
-        m.within_target,
-        m.latency_sum_us,
-        m.cold_calls,
-        m.latency_histogram,
-        m.cold_latency_histogram,
-        m.reasons,
-        m.ml_confidence_count,
-        m.ml_confidence_sum,
-        m.rule_confidence_count,
-        m.rule_confidence_sum,
-        m.blended_confidence_count,
-        m.blended_confidence_sum,
-        m.ml_confidence_histogram,
-        m.rule_confidence_histogram,
-        m.blended_confidence_histogram
+    SELECT 3600::double precision AS seconds, m.*
     FROM ml.metrics_by_hour(
         (SELECT b.log_hours_from FROM ml.panel_bounds AS b), pg_catalog.statement_timestamp() + interval '24 hours'
     ) AS m

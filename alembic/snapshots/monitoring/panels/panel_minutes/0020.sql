@@ -35,100 +35,16 @@ SELECT
     metrics.rule_confidence_histogram,
     metrics.blended_confidence_histogram
 FROM (
-    SELECT
-        3600::double precision AS seconds,
-        m.bucket,
-        m.source,
-        m.role,
-        m.model_version,
-        m.predictions,
-        m.attempted,
-        m.used,
-        m.fallbacks,
-        m.errors,
-        m.rescorings,
-        m.cache_hits,
-        m.timed,
-        m.within_target,
-        m.latency_sum_us,
-        m.cold_calls,
-        m.latency_histogram,
-        m.cold_latency_histogram,
-        m.reasons,
-        m.ml_confidence_count,
-        m.ml_confidence_sum,
-        m.rule_confidence_count,
-        m.rule_confidence_sum,
-        m.blended_confidence_count,
-        m.blended_confidence_sum,
-        m.ml_confidence_histogram,
-        m.rule_confidence_histogram,
-        m.blended_confidence_histogram
+    SELECT 3600::double precision AS seconds, m.*
     FROM public.ml_metrics_1h AS m
     WHERE m.bucket < (SELECT b.hours_until FROM ml.panel_bounds AS b)
     UNION ALL
-    SELECT
-        60::double precision AS seconds,
-        m.bucket,
-        m.source,
-        m.role,
-        m.model_version,
-        m.predictions,
-        m.attempted,
-        m.used,
-        m.fallbacks,
-        m.errors,
-        m.rescorings,
-        m.cache_hits,
-        m.timed,
-        m.within_target,
-        m.latency_sum_us,
-        m.cold_calls,
-        m.latency_histogram,
-        m.cold_latency_histogram,
-        m.reasons,
-        m.ml_confidence_count,
-        m.ml_confidence_sum,
-        m.rule_confidence_count,
-        m.rule_confidence_sum,
-        m.blended_confidence_count,
-        m.blended_confidence_sum,
-        m.ml_confidence_histogram,
-        m.rule_confidence_histogram,
-        m.blended_confidence_histogram
+    SELECT 60::double precision AS seconds, m.*
     FROM public.ml_metrics_1m AS m
     WHERE m.bucket >= (SELECT b.hours_until FROM ml.panel_bounds AS b)
         AND m.bucket < (SELECT b.minutes_until FROM ml.panel_bounds AS b)
     UNION ALL
-    SELECT
-        60::double precision AS seconds,
-        m.bucket,
-        m.source,
-        m.role,
-        m.model_version,
-        m.predictions,
-        m.attempted,
-        m.used,
-        m.fallbacks,
-        m.errors,
-        m.rescorings,
-        m.cache_hits,
-        m.timed,
-        m.within_target,
-        m.latency_sum_us,
-        m.cold_calls,
-        m.latency_histogram,
-        m.cold_latency_histogram,
-        m.reasons,
-        m.ml_confidence_count,
-        m.ml_confidence_sum,
-        m.rule_confidence_count,
-        m.rule_confidence_sum,
-        m.blended_confidence_count,
-        m.blended_confidence_sum,
-        m.ml_confidence_histogram,
-        m.rule_confidence_histogram,
-        m.blended_confidence_histogram
+    SELECT 60::double precision AS seconds, m.*
     FROM ml.metrics_by_minute(
         (SELECT b.log_minutes_from FROM ml.panel_bounds AS b), pg_catalog.statement_timestamp() + interval '24 hours'
     ) AS m

@@ -41,6 +41,8 @@ WRITES = {
         "ml_gates": {"UPDATE": {"threshold", "blocking"}},
         "ml_timeframes": {"UPDATE": {"max_bar_age"}},
         "ml_alert_rules": {"INSERT": None, "UPDATE": None, "DELETE": None},
+        "ml_alerts": {"DELETE": None},
+        "ml_notifications": {"UPDATE": {"attempts", "next_attempt_at", "delivered_at", "abandoned_at", "last_error"}},
     },
     "ml_dashboard": {},
 }

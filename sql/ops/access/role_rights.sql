@@ -83,6 +83,8 @@ AS $function$
         ('ml_writer', 'ml.pattern_types', '{SELECT}'),
         ('ml_writer', 'ml.narrative_phrases', '{SELECT}'),
         ('ml_ops', 'public.ml_alert_rules', '{INSERT,UPDATE,DELETE}'),
+        -- Emptied, the states of alerts start anew.
+        ('ml_ops', 'public.ml_alerts', '{DELETE}'),
         ('ml_dashboard', 'public.ml_log', '{SELECT}'),
         ('ml_dashboard', 'public.ml_deployment_audit', '{SELECT}'),
         ('ml_dashboard', 'public.ml_challenger_pairs', '{SELECT}'),
@@ -121,6 +123,10 @@ AS $function$
     INNER JOIN (VALUES
         ('ml_gates', 'UPDATE', 'threshold'), ('ml_gates', 'UPDATE', 'blocking'),
         ('ml_timeframes', 'UPDATE', 'max_bar_age'),
+        -- What trainer notify writes.
+        ('ml_notifications', 'UPDATE', 'attempts'), ('ml_notifications', 'UPDATE', 'next_attempt_at'),
+        ('ml_notifications', 'UPDATE', 'delivered_at'), ('ml_notifications', 'UPDATE', 'abandoned_at'),
+        ('ml_notifications', 'UPDATE', 'last_error'),
         -- Enough to restore the row with its defaults when it is lost.
         ('ml_settings', 'INSERT', 'singleton')
     ) AS p (name, privilege, attribute) ON p.name = c.name AND p.attribute = c.attribute

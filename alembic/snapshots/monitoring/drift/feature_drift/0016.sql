@@ -20,7 +20,8 @@
 --   issue: a value outside the catalogue's valid_min to valid_max (scores: 0 to 1), a category that the baseline does
 --          not have, NaN or infinity where the baseline had none; or, from 20 predictions on, surely more than one
 --          percentage point more missing (or not finite) than in the baseline, or surely more than 1 % (and more than
---          chance explains) outside the baseline's smallest to largest value.
+--          chance explains) of a feature outside the baseline's smallest to largest value. A score beyond them is no
+--          poor datum: its drift is judged.
 CREATE OR REPLACE FUNCTION ml.feature_drift(
     p_from timestamptz DEFAULT NULL,
     p_to timestamptz DEFAULT NULL,
@@ -294,7 +295,7 @@ BEGIN
                     THEN 'issue'
                 WHEN corrected.readings < 20 THEN 'insufficient_data'
                 WHEN missing.low > corrected.missing_rate + 0.01 OR not_finite.low > corrected.not_finite_rate + 0.01
-                    OR (corrected.kind = 'numeric' AND corrected.n > 0
+                    OR (corrected.kind = 'numeric' AND corrected.subject = 'feature' AND corrected.n > 0
                         AND outside.low > greatest(0.01, 2 / (corrected.n + 1)::double precision))
                     THEN 'issue'
                 ELSE 'ok'

@@ -213,6 +213,18 @@ def test_scores_drift_too(log):
     assert said["feature_drift_score"] < 0.1
 
 
+def test_a_score_beyond_those_of_the_baseline_is_drift_and_no_poor_data(log):
+    register(log, "m1", ["x0"], live=True)
+    generator = np.random.default_rng(3)
+    add_predictions(log, "m1", [normal(1000)], MONDAY, scores=generator.uniform(0.1, 0.3, 1000))
+    add_predictions(log, "m1", [normal(1000) + 20], TUESDAY, scores=generator.uniform(0.6, 0.8, 1000), seed=1)
+    log.execute("SELECT ml_set_baseline('test', %s, %s)", (MONDAY, TUESDAY))
+    found = drift(log)
+    assert (found["x0"]["out_of_range_rate"], found["x0"]["quality_verdict"]) == (1, "issue")
+    score = found["ml_confidence"]
+    assert (score["out_of_range_rate"], score["quality_verdict"], score["verdict"]) == (1, "ok", "drift")
+
+
 def test_a_version_has_drifted_when_half_of_its_features_have(log):
     steady, moved = normal(500, seed=1), normal(500, 3, seed=2)
     prepare(log, [normal(500)] * 4, [steady, steady, steady, moved])

@@ -26,7 +26,8 @@ BEGIN
             -- Events of the last year: others that still have no outcome lack the bars, and would be looked at every night.
             v_result := ml.label_outcomes(p_since => p_at - interval '1 year', p_limit => 20000, p_at => p_at);
         WHEN 'drift' THEN
-            v_result := ml.run_drift(p_at);
+            -- A day where it has enough predictions to judge, else a week or a month.
+            v_result := ml.run_drift(p_at, NULL);
         WHEN 'performance' THEN
             v_result := ml.run_performance(p_at);
         WHEN 'alerts' THEN

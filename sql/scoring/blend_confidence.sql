@@ -12,7 +12,11 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN p_ml_confidence IS NULL THEN p_rule_confidence
-    ELSE (p_ml_weight * p_ml_confidence + p_rule_weight * p_rule_confidence) / (p_ml_weight + p_rule_weight)
+    -- The product of a weight and a number near the smallest double would be an underflow, which is an error.
+    ELSE (
+        p_ml_weight * CASE WHEN p_ml_confidence < 1e-200 THEN 0 ELSE p_ml_confidence END
+        + p_rule_weight * CASE WHEN p_rule_confidence < 1e-200 THEN 0 ELSE p_rule_confidence END
+    ) / (p_ml_weight + p_rule_weight)
 END;
 COMMENT ON FUNCTION ml.blend_confidence IS
     'Weighted mean of the ML and the rule confidence; the rule''s confidence where ML has none.';

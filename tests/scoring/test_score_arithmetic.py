@@ -22,7 +22,9 @@ def test_the_documented_blend(db):
 
 @on_one_database
 @given(
-    ml=probabilities, rule=probabilities, weights=st.tuples(st.floats(0.01, 100), st.just(0.0) | st.floats(0.01, 100))
+    ml=st.floats(0, 1),
+    rule=st.floats(0, 1) | st.just(5e-324),
+    weights=st.tuples(st.floats(0.01, 100), st.just(0.0) | st.floats(0.01, 100)),
 )
 def test_the_blend_is_a_weighted_mean(db, ml, rule, weights):
     blended = value(

@@ -109,6 +109,18 @@ def test_errors_open_the_breaker_without_a_scheduler(db):
     assert value(db, "SELECT ml_health()")["circuit_breaker"]["state"] == "open"
 
 
+def test_the_smallest_confidence_of_a_rule_is_no_error(db):
+    two_versions(db)
+    db.execute(
+        "INSERT INTO pattern_events (symbol, timeframe, pattern_type, detected_at, rule_confidence)"
+        " SELECT symbol, timeframe, pattern_type, detected_at, 5e-324 FROM pattern_events, generate_series(1, 60)"
+        " WHERE id = %s",
+        (insert_event(db)["id"],),
+    )
+    assert value(db, "SELECT count(*) FROM ml_predictions WHERE error_sqlstate IS NOT NULL") == 0
+    assert value(db, "SELECT ml_health() #>> '{circuit_breaker,state}'") == "closed"
+
+
 def test_fewer_calls_than_the_minimum_open_nothing(db):
     two_versions(db)
     body(db, "new", BROKEN)

@@ -1,4 +1,4 @@
-"""The audit of deployments counts by the hour what is rolled up.
+"""The audit counts by the hour what is rolled up; no confidence is too small to blend.
 
 Revision: 0024
 Revises: 0023
@@ -12,16 +12,19 @@ branch_labels = None
 depends_on = None
 
 AUDIT = "monitoring/ml_deployment_audit"
+BLEND = "scoring/blend_confidence"
 
 
 def upgrade() -> None:
-    """Make the view anew, and give the roles their rights on it."""
+    """Replace the function; make the view anew, and give the roles their rights on it."""
+    op.install_object(BLEND, version=revision)
     replace_audit(earlier="0010", later=revision)
 
 
 def downgrade() -> None:
-    """Restore the earlier view."""
+    """Restore the earlier bodies."""
     replace_audit(earlier=revision, later="0010")
+    op.install_object(BLEND, version="0003")
 
 
 def replace_audit(*, earlier: str, later: str) -> None:

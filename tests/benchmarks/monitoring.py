@@ -121,12 +121,6 @@ AFTER_ROLL_UP = (
     Measured("ml_health", "SELECT ml_health()", 20),
     Measured("ml_metrics", "SELECT ml_metrics()", 1000),
     Measured("ml_alerts", "SELECT ml_alerts()", 1000),
-    Measured("tick, one minute", "SELECT ml.tick()", 200, PAUSE.format("1 minute")),
-    Measured("roll_up, one minute", "SELECT ml.roll_up()", 200, PAUSE.format("1 minute")),
-    Measured("tick, after a day", "SELECT ml.tick()", None, PAUSE.format("1 day")),
-    Measured("nightly", "SELECT ml.nightly()", None, PAUSE.format("1 day")),
-    Measured("apply_retention, nothing to do", "SELECT ml.apply_retention()"),
-    Measured("tick, after 30 days", "SELECT ml.tick()", None, PAUSE.format("30 days")),
     Measured("measure_performance, 30 days", "SELECT count(*) FROM ml.measure_performance()", 1000),
     Measured("estimate_performance, 30 days", "SELECT count(*) FROM ml.estimate_performance()"),
     Measured("reliability_table, 30 days", "SELECT count(*) FROM ml.reliability_table()", 1000),
@@ -140,8 +134,23 @@ PANELS = tuple(
     for view in VIEWS
     for name, where in (("", ""), (", 24 h", "WHERE time BETWEEN now() - interval '24 hours' AND now()"))
 )
+OTHERS = (
+    Measured("ml_log, last hour", "SELECT count(*) FROM ml_log WHERE logged_at > now() - interval '1 hour'", 1000),
+    Measured("ml_deployment_audit", "SELECT count(events_scored) FROM ml_deployment_audit", 1000),
+    Measured("ml_feature_drift", "SELECT count(sentence) FROM ml_feature_drift", 1000),
+    Measured("ml_model_performance", "SELECT count(verdict) FROM ml_model_performance", 1000),
+)
+# Last of all, because a pause leaves the roll-ups behind.
+JOBS = (
+    Measured("tick, one minute", "SELECT ml.tick()", 200, PAUSE.format("1 minute")),
+    Measured("roll_up, one minute", "SELECT ml.roll_up()", 200, PAUSE.format("1 minute")),
+    Measured("tick, after a day", "SELECT ml.tick()", None, PAUSE.format("1 day")),
+    Measured("nightly", "SELECT ml.nightly()", None, PAUSE.format("1 day")),
+    Measured("apply_retention, nothing to do", "SELECT ml.apply_retention()"),
+    Measured("tick, after 30 days", "SELECT ml.tick()", None, PAUSE.format("30 days")),
+)  # fmt: skip
 BEFORE_ROLL_UP += tuple(item._replace(name=f"{item.name}, never rolled up") for item in PANELS)
-AFTER_ROLL_UP += PANELS
+AFTER_ROLL_UP += (*PANELS, *OTHERS, *JOBS)
 
 
 def fill(connection: psycopg.Connection[Any], count: int, days: int = DAYS) -> None:

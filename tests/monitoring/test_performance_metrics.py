@@ -247,6 +247,8 @@ def test_the_interval_of_the_calibration_error_leaves_out_chance(db):
 @example([(0.5, True)], 0.5)
 @example([(math.nan, True), (math.inf, False)], 0.5)
 @example([(5e-324, True), (1.0, False)], 0.5)
+@example([(1.0, True), (5e-324, False)], None)
+@example([(0.0, True), (5e-324, False)], None)
 def test_whatever_comes_gives_rows_of_the_valid_events(db, cases, threshold):
     valid = [(score, win) for score, win in cases if score is not None and win is not None and 0 <= score <= 1]
 

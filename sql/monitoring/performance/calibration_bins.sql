@@ -74,7 +74,12 @@ BEGIN
             avg(binned.probability) AS mean_probability,
             sum(binned.probability * (1 - binned.probability)) AS expected_variance,
             var_pop(binned.probability - binned.is_win::integer) * count(*) AS squared_deviations
-        FROM binned GROUP BY binned.bin
+        FROM (
+            -- A share of a number near the smallest double would be an underflow, which is an error.
+            SELECT b.bin, CASE WHEN b.probability < 1e-200 THEN 0 ELSE b.probability END AS probability, b.is_win
+            FROM binned AS b
+        ) AS binned
+        GROUP BY binned.bin
     )
 
     SELECT

@@ -3,7 +3,7 @@
 -- Reads: ml_jobs, ml_predictions. Writes: nothing.
 
 -- What is not rolled up is counted from the log: with a scheduler the last minutes, without one everything. Panels then
--- count the newest 25,000 predictions, so that none takes longer than a second, however large the log is.
+-- count the newest 15,000 predictions, so that none takes longer than a second, however large the log is.
 CREATE VIEW ml.panel_bounds AS
 SELECT
     least(
@@ -19,7 +19,7 @@ SELECT
         pg_catalog.date_bin('1 minute', (
             SELECT p.predicted_at + interval '1 minute' FROM public.ml_predictions AS p
             WHERE p.predicted_at >= coalesce(job.until, '-infinity')
-            ORDER BY p.predicted_at DESC OFFSET 25000 LIMIT 1
+            ORDER BY p.predicted_at DESC OFFSET 15000 LIMIT 1
         ), '2000-01-01 00:00:00+00')
     ) AS log_minutes_from,
     greatest(
@@ -27,7 +27,7 @@ SELECT
         pg_catalog.date_bin('1 hour', (
             SELECT p.predicted_at + interval '1 hour' FROM public.ml_predictions AS p
             WHERE p.predicted_at >= coalesce(job.until, '-infinity')
-            ORDER BY p.predicted_at DESC OFFSET 25000 LIMIT 1
+            ORDER BY p.predicted_at DESC OFFSET 15000 LIMIT 1
         ), '2000-01-01 00:00:00+00')
     ) AS log_hours_from,
     greatest(

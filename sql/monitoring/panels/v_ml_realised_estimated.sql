@@ -14,8 +14,8 @@ SELECT
     max(low) FILTER (WHERE kind = 'estimated') AS estimated_low,
     max(high) FILTER (WHERE kind = 'estimated') AS estimated_high,
     max(baseline) AS baseline,
-    max(lower_limit) AS lower_limit,
-    max(upper_limit) AS upper_limit,
+    max(lower_limit) FILTER (WHERE kind = 'realised') AS lower_limit,
+    max(upper_limit) FILTER (WHERE kind = 'realised') AS upper_limit,
     max(labelled) FILTER (WHERE kind = 'realised') AS labelled
 FROM public.ml_performance
 GROUP BY run_at, model_version, pattern_type, metric;
@@ -31,6 +31,6 @@ COMMENT ON COLUMN ml.v_ml_realised_estimated.estimated IS 'The metric estimated 
 COMMENT ON COLUMN ml.v_ml_realised_estimated.estimated_low IS 'The estimate less 3 sampling errors.';
 COMMENT ON COLUMN ml.v_ml_realised_estimated.estimated_high IS 'The estimate plus 3 sampling errors.';
 COMMENT ON COLUMN ml.v_ml_realised_estimated.baseline IS 'The metric when the baseline was set.';
-COMMENT ON COLUMN ml.v_ml_realised_estimated.lower_limit IS 'Below it a metric that should be high is degraded.';
-COMMENT ON COLUMN ml.v_ml_realised_estimated.upper_limit IS 'Above it a metric that should be low is degraded.';
+COMMENT ON COLUMN ml.v_ml_realised_estimated.lower_limit IS 'Below it the realised figure of a metric that should be high is degraded.';
+COMMENT ON COLUMN ml.v_ml_realised_estimated.upper_limit IS 'Above it the realised figure of a metric that should be low is degraded.';
 COMMENT ON COLUMN ml.v_ml_realised_estimated.labelled IS 'Predictions with a known outcome.';

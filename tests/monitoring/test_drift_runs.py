@@ -293,6 +293,17 @@ def test_the_score_is_that_of_the_newest_run_so_far(log):
     assert value(log, query, WEDNESDAY + 2 * DAY) is None
 
 
+def test_a_run_by_another_method_does_not_hide_the_nights(log):
+    prepare(log, [normal(1000)], [normal(1000, 1.5, seed=1)])
+    run(log)
+    before = rows(log, "SELECT * FROM ml_feature_drift")
+    assert before[0]["verdict"] == "drift"
+    run(log, "psi", at=WEDNESDAY + DAY / 24)
+    after = rows(log, "SELECT * FROM ml_feature_drift")
+    assert after[: len(before)] == before
+    assert {row["method"] for row in after[len(before) :]} == {"psi"}
+
+
 def test_a_canary_is_measured_against_its_own_baseline(log):
     prepare(log, [normal(500)], [normal(500, seed=1)])
     register(log, "m2", ["x0"])

@@ -8,7 +8,8 @@ SELECT jsonb_build_object(
 )
 FROM public.ml_drift AS d
 JOIN public.ml_aliases AS a ON a.version = d.model_version AND a.alias = 'champion'
-WHERE d.run_at = (
-    SELECT max(newest.run_at) FROM public.ml_drift AS newest WHERE newest.model_version = d.model_version
+WHERE d.method = 'jensen_shannon' AND d.run_at = (
+    SELECT max(newest.run_at) FROM public.ml_drift AS newest
+    WHERE newest.model_version = d.model_version AND newest.method = 'jensen_shannon'
 )
 HAVING count(*) > 0

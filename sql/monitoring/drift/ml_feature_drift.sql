@@ -1,4 +1,4 @@
--- The newest run of drift, one row per feature and score, the worst first, each with a sentence.
+-- The newest run of drift by each method, the nightly one first, a row per feature and score, each with a sentence.
 -- Called by: people and dashboards. Calls: nothing. Reads: ml_drift. Writes: nothing.
 
 CREATE VIEW public.ml_feature_drift WITH (security_invoker = true) AS
@@ -57,8 +57,12 @@ CROSS JOIN LATERAL (
             ELSE 'p = ' || pg_catalog.btrim(pg_catalog.to_char(drift.drift_threshold, '9.9EEEE'))
         END AS drift_limit
 ) AS measured
-WHERE drift.run_at = (SELECT pg_catalog.max(newest.run_at) FROM public.ml_drift AS newest)
+-- A run by another method, on request, must not hide what the night has found.
+WHERE drift.run_at = (
+    SELECT pg_catalog.max(newest.run_at) FROM public.ml_drift AS newest WHERE newest.method = drift.method
+)
 ORDER BY
+    drift.method <> 'jensen_shannon',
     pg_catalog.array_position(ARRAY['drift', 'watch', 'ok', 'insufficient_data'], drift.verdict),
     drift.quality_verdict <> 'issue',
     drift.p_value,
@@ -66,4 +70,4 @@ ORDER BY
     drift.subject,
     drift.feature;
 COMMENT ON VIEW public.ml_feature_drift IS
-    'The newest run of drift, one row per feature and score, the worst first, each with a sentence.';
+    'The newest run of drift by each method, the nightly one first, a row per feature and score, each with a sentence.';

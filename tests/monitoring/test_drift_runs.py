@@ -180,14 +180,14 @@ def test_hardly_any_data_is_a_verdict_and_never_an_error(log):
             sides = [[*side[:size]] for side in [*current, np.zeros(count)]]
             add_predictions(log, "m1", sides, MONDAY + day * DAY, length=size, seed=day)
         for method in METHODS:
-            said = run(log, method, at=MONDAY + (day + 1) * DAY)
+            said = run(log, method, at=MONDAY + (day + 1) * DAY + METHODS.index(method) * DAY / 1000)
             assert (said["status"], said["rows"]) == ("done", 7 + 3)
             methods = {"wasserstein": "jensen_shannon_natural", "kolmogorov_smirnov": "chi_square"}
             found = {
                 row["feature"]: row
                 for row in rows(
-                    log, "SELECT * FROM ml_feature_drift WHERE method IN (%s, %s, 'kolmogorov_smirnov')",
-                    method, methods.get(method, method),
+                    log, "SELECT * FROM ml_feature_drift WHERE run_at = %s AND method IN (%s, %s, 'kolmogorov_smirnov')",
+                    MONDAY + (day + 1) * DAY + METHODS.index(method) * DAY / 1000, method, methods.get(method, method),
                 )
             }  # fmt: skip
             assert all(row["verdict"] and row["quality_verdict"] and row["sentence"] for row in found.values())

@@ -46,6 +46,10 @@ SELECT
             '%s %% beyond the extremes of the baseline', pg_catalog.round((drift.out_of_range_rate * 100)::numeric, 1)) END
     ) ELSE '' END AS sentence
 FROM public.ml_drift AS drift
+-- A run by another method, on request, must not hide what the night has found.
+JOIN (
+    SELECT each.method, pg_catalog.max(each.run_at) AS run_at FROM public.ml_drift AS each GROUP BY each.method
+) AS newest ON newest.method = drift.method AND newest.run_at = drift.run_at
 CROSS JOIN LATERAL (
     SELECT
         CASE
@@ -57,10 +61,6 @@ CROSS JOIN LATERAL (
             ELSE 'p = ' || pg_catalog.btrim(pg_catalog.to_char(drift.drift_threshold, '9.9EEEE'))
         END AS drift_limit
 ) AS measured
--- A run by another method, on request, must not hide what the night has found.
-WHERE drift.run_at = (
-    SELECT pg_catalog.max(newest.run_at) FROM public.ml_drift AS newest WHERE newest.method = drift.method
-)
 ORDER BY
     drift.method <> 'jensen_shannon',
     pg_catalog.array_position(ARRAY['drift', 'watch', 'ok', 'insufficient_data'], drift.verdict),

@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import random
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -47,6 +48,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _DEDUP_KEY_LENGTH = 255  # of PagerDuty
 _SUMMARY_LENGTH = 1024
 _READ = 4096
+_REFUSED = (400, 413, 422)  # of a message; any other answer is about the receiver, and may change
+_AT_SIGN = "with @ : / % of a user or password written as %40 %3A %2F %25"
 
 
 class Severity(StrEnum):
@@ -141,7 +144,7 @@ class Webhook:
     clock: Callable[[], float] = time.time
 
     def request(self, notification: Notification, source: str) -> Request:
-        """Return the notification as JSON."""
+        """Return the notification as JSON; a user and password in the address become basic authentication."""
         name = f"{source}-{notification.id}"
         body = _json(
             {
@@ -155,14 +158,20 @@ class Webhook:
         )
         sent_at = str(int(self.clock()))
         headers = {"webhook-id": name, "webhook-timestamp": sent_at}
+        address = urllib.parse.urlsplit(self.url)
+        url = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+        # A token may be in any of these.
+        secrets = [self.secret, self.url, url, address.path.strip("/"), address.query]
+        if address.username is not None or address.password is not None:
+            user, password = (urllib.parse.unquote(part or "") for part in (address.username, address.password))
+            basic = base64.b64encode(f"{user}:{password}".encode()).decode()  # RFC 7617
+            headers["Authorization"] = f"Basic {basic}"
+            secrets += [address.username, address.password, user, password, basic]
         if self.secret:
             signed = f"{name}.{sent_at}.".encode() + body
             signature = hmac.new(secret_bytes(self.secret), signed, hashlib.sha256).digest()
             headers["webhook-signature"] = f"v1,{base64.b64encode(signature).decode()}"
-        address = urllib.parse.urlsplit(self.url)
-        # A token may be in any of these.
-        secrets = (self.secret, self.url, address.path.strip("/"), address.query, address.username, address.password)
-        return Request(self.url, body, headers, tuple(secret for secret in secrets if secret))
+        return Request(url, body, headers, tuple(secret for secret in secrets if secret))
 
 
 def secret_bytes(secret: str) -> bytes:
@@ -184,7 +193,7 @@ def _json(content: dict[str, Any]) -> bytes:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of an attempt: delivered, to be tried again (``after`` seconds, if the receiver said), or refused."""
+    """What became of an attempt: delivered, to be tried again (``after`` seconds, if it was said), or given up."""
 
     outcome: str  # delivered | retry | abandoned
     error: str | None = None
@@ -197,7 +206,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def send(request: Request, timeout: float) -> Answer:
-    """Send a request and judge the answer; nothing that a network or receiver can do raises."""
+    """Send a request and judge the answer; nothing that a network or receiver can do raises.
+
+    Only a message that is refused for what it says is given up. A wrong address, key or redirection is a fault of the
+    receiver's configuration: every message would be lost to it, so they wait until it is mended.
+    """
     place = urllib.parse.urlsplit(request.url).hostname
     headers = {"Content-Type": "application/json", "User-Agent": f"pattern-confidence/{__version__}", **request.headers}
     opener = urllib.request.build_opener(_NoRedirect)
@@ -208,13 +221,17 @@ def send(request: Request, timeout: float) -> Answer:
         return Answer("delivered")
     except urllib.error.HTTPError as error:
         with error:
-            said = _shown(_body(error), request.secrets)
+            body = _body(error)
+        said = _shown(body, request.secrets)
         sentence = (
             f"{place} answered {error.code} {_shown(str(error.reason), request.secrets)}{': ' if said else ''}{said}"
         )
-        if error.code in (408, 425, 429) or error.code >= 500:
-            return Answer("retry", f"{sentence}.", _retry_after(error.headers.get("Retry-After")))
-        return Answer("abandoned", f"{sentence}; it will not be sent again.")
+        # PagerDuty answers a wrong key with 400 too.
+        if error.code in _REFUSED and not re.search("routing[ _]?key", body, re.IGNORECASE):
+            return Answer("abandoned", f"{sentence}; it will not be sent again.")
+        busy = error.code in (408, 425, 429) or error.code >= 500
+        advice = "" if busy else " (correct the address or the key)"
+        return Answer("retry", f"{sentence}{advice}.", _retry_after(error.headers.get("Retry-After")))
     except TimeoutError:
         return Answer("retry", f"{place} did not answer within {timeout:g} s.")
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -255,14 +272,42 @@ def delay(attempts: int, jitter: Callable[[], float] = random.random) -> float:
 
 @dataclass
 class Report:
-    """What a round of deliveries came to; ``next_in``: seconds until the next attempt is due, None: nothing waits."""
+    """What a round of deliveries came to.
+
+    ``waiting`` are left, ``failing`` of them after an attempt that failed, the oldest with ``last_error``; ``next_in``:
+    seconds until the next attempt is due, None: nothing waits.
+    """
 
     delivered: int = 0
     retried: int = 0
     abandoned: int = 0
     waiting: int = 0
+    failing: int = 0
     next_in: float | None = None
+    last_error: str | None = None
     errors: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was given up, and nothing waits for another attempt."""
+        return not (self.abandoned or self.failing)
+
+
+def _wanted(destinations: tuple[Destination, ...], minimum_severity: str) -> dict[str, Any]:
+    return {
+        "channels": [destination.channel for destination in destinations],
+        "severities": list(SEVERITIES[SEVERITIES.index(minimum_severity) :]),
+    }
+
+
+def put_back(
+    connection: psycopg.Connection[Any], destinations: tuple[Destination, ...], minimum_severity: str = "warning"
+) -> int:
+    """Make what was given up in the last 24 hours due again, and return how many these are.
+
+    What is overtaken stays given up: what would arrive after later news of its alert, or is over a day old.
+    """
+    return connection.execute(statement("put_back_notifications"), _wanted(destinations, minimum_severity)).rowcount
 
 
 def deliver(
@@ -279,10 +324,7 @@ def deliver(
     Several of these at a time share the work. What is over a day old is not sent when the alert has changed since.
     """
     by_channel = {destination.channel: destination for destination in destinations}
-    wanted = {
-        "channels": list(by_channel),
-        "severities": list(SEVERITIES[SEVERITIES.index(minimum_severity) :]),
-    }
+    wanted = _wanted(destinations, minimum_severity)
     report = Report(abandoned=connection.execute(statement("abandon_outdated_notifications"), wanted).rowcount)
     while True:
         with connection.transaction():
@@ -307,7 +349,7 @@ def deliver(
             )
     left = connection.execute(statement("waiting_notifications"), wanted).fetchone()
     assert left is not None  # noqa: S101  an aggregate gives one row
-    report.waiting, report.next_in = left
+    report.waiting, report.failing, report.next_in, report.last_error = left
     return report
 
 
@@ -352,8 +394,10 @@ def checked_url(url: str, option: str) -> str:
         valid = address.scheme in ("https", "http") and bool(address.hostname) and (address.port or 1) > 0
     except ValueError:
         valid = False
-    if not valid or any(character.isspace() for character in url.strip()):
-        raise UserError(f"{option} is no address: write it like https://host/path.")
+    if not valid or not url.strip().isascii() or any(character.isspace() for character in url.strip()):
+        raise UserError(f"{option} is no address: write it like https://host/path, {_AT_SIGN}.")
+    if address.netloc.count("@") > 1:
+        raise UserError(f"{option} has more than one @ before its host: write it {_AT_SIGN}.")
     if address.scheme == "http" and address.hostname not in _LOOPBACK:
         raise UserError(f"{option} must start with https://: http is for receivers on this machine only.")
     return url.strip()
@@ -364,7 +408,10 @@ def find_destinations(webhook: str | None, pagerduty_url: str) -> tuple[Destinat
     found: list[Destination] = []
     routing_key = (os.environ.get(PAGERDUTY_KEY) or "").strip()
     if routing_key:
-        found.append(PagerDuty(routing_key, checked_url(pagerduty_url, "--pagerduty-url")))
+        address = checked_url(pagerduty_url, "--pagerduty-url")
+        if "@" in urllib.parse.urlsplit(address).netloc:
+            raise UserError(f"--pagerduty-url has a user or password: leave them out, {PAGERDUTY_KEY} is enough.")
+        found.append(PagerDuty(routing_key, address))
     webhook = webhook or (os.environ.get(WEBHOOK_URL) or "").strip() or None
     if webhook:
         secret = os.environ.get(WEBHOOK_SECRET) or None
@@ -395,13 +442,13 @@ def command(
         typer.Option(
             "--webhook",
             metavar="URL",
-            help=f"Post JSON to this address; default: ${WEBHOOK_URL}. Signed when ${WEBHOOK_SECRET} is set.",
+            help="Post JSON to this address.",
             show_default=False,
         ),
     ] = None,
     pagerduty_url: Annotated[
         str,
-        typer.Option("--pagerduty-url", metavar="URL", help=f"Used when ${PAGERDUTY_KEY} is set."),
+        typer.Option("--pagerduty-url", metavar="URL", help="Another address of PagerDuty.", show_default=False),
     ] = PAGERDUTY_URL,
     minimum_severity: Annotated[
         Severity, typer.Option("--minimum-severity", help="Leave quieter alerts undelivered.")
@@ -421,15 +468,37 @@ def command(
     poll: Annotated[
         float, typer.Option("--poll", min=0.1, max=3600, metavar="SECONDS", help="With --follow, look this often.")
     ] = POLL,
+    retry_abandoned: Annotated[
+        bool, typer.Option("--retry-abandoned", help="First put back what was given up in the last 24 hours.")
+    ] = False,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Deliver notifications of alerts to PagerDuty or a webhook; exit code 1 when one could not be delivered."""
+    """Deliver notifications of alerts to PagerDuty, to a webhook, or to both.
+
+    PagerDuty gets them when PAGERDUTY_ROUTING_KEY is set, at
+    https://events.pagerduty.com/v2/enqueue (Events API v2).
+
+    A webhook gets JSON at the address of --webhook, by default that in
+    PATTERN_CONFIDENCE_WEBHOOK_URL, signed when
+    PATTERN_CONFIDENCE_WEBHOOK_SECRET is set (Standard Webhooks), and with
+    basic authentication when it is like https://user:password@host/path.
+
+    What cannot be delivered is tried again after 10, 20, 40 ... seconds, at
+    most an hour. It is given up when the receiver refuses the message itself
+    (400, 413, 422), or when it is over a day old and its alert has changed.
+
+    Exit code with --once: 1 when something was given up, or waits after an
+    attempt that failed. --follow ends on Ctrl-C, with 0.
+    """
     destinations = find_destinations(webhook, pagerduty_url)
     url = resolve_url(database_url)
     with connect(url, autocommit=True) as connection:
         require_outbox(connection)
         name = source or connection.info.dbname
+        if retry_abandoned:
+            count = put_back(connection, destinations, minimum_severity.value)
+            typer.echo(f"{count} put back that had been given up", err=as_json)
 
         def deliver_due(using: psycopg.Connection[Any]) -> Report:
             return deliver(using, destinations, name, minimum_severity=minimum_severity.value, timeout=timeout)
@@ -438,17 +507,24 @@ def command(
             for error in report.errors:
                 typer.echo(error, err=True)
             if as_json:
-                typer.echo(json.dumps({key: value for key, value in vars(report).items() if key != "next_in"}))
+                left_out = ("next_in", "last_error")
+                typer.echo(json.dumps({key: value for key, value in vars(report).items() if key not in left_out}))
             elif not follow_on or report.delivered or report.errors:
+                again = "" if report.next_in is None else f" (next attempt in {max(report.next_in, 0.0):.0f} s)"
                 typer.echo(
                     f"{report.delivered} delivered, {report.retried} to be tried again, {report.abandoned} given up, "
-                    f"{report.waiting} waiting"
+                    f"{report.waiting} waiting{again}"
                 )
 
         if not follow_on:
             report = deliver_due(connection)
+            if report.failing and not report.errors and report.last_error:
+                report.errors.append(f"Waiting since the last attempt: {report.last_error}")
             say(report)
-            if report.retried or report.abandoned:
+            if not report.complete:
                 raise typer.Exit(1)
             return
-    follow(url, deliver_due, say, poll=poll, complain=lambda sentence: typer.echo(sentence, err=True))
+    try:
+        follow(url, deliver_due, say, poll=poll, complain=lambda sentence: typer.echo(sentence, err=True))
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=as_json)

@@ -16,12 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 from support import one, rows, value
 
 from trainer import notify
 from trainer.errors import UserError
-from trainer.notify import Answer, PagerDuty, Webhook, deliver
+from trainer.notify import Answer, Notification, PagerDuty, Webhook, deliver
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the receiver").decode()
 ROUTING_KEY = "R0UT1NGKEY0123456789"
@@ -29,6 +30,7 @@ PAYLOAD = {
     "rule": "error_high", "key": "", "alert_type": None, "severity": "warning", "state": "firing", "metric": "error_rate",
     "since": "2030-03-05T12:05:00+00:00", "value": 0.4, "threshold": 0.1, "summary": "Errors.", "runbook": "Look.",
 }  # fmt: skip
+NOTIFICATION = Notification(1, datetime.now(UTC), "error_high", "", "firing", "webhook", "warning", PAYLOAD, 0)
 
 
 class Receiver:
@@ -213,20 +215,79 @@ def test_a_receiver_says_when_to_come_again(db, receiver, status, headers, wait)
     assert report.retried == 1 and wait - 1 < report.next_in <= wait * 1.1 + 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 301, 302])
+@pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 404, 405, 410])
+def test_a_wrong_address_costs_no_notification(db, receiver, status):
+    first, end = add(db), add(db, "resolved")
+    receiver.answers, receiver.headers = [status, status], {"Location": "/elsewhere"}
+    for attempts in (1, 2):
+        report = run(db, Webhook(f"{receiver.url}/T0KEN"))
+        assert (report.delivered, report.retried, report.abandoned, report.waiting) == (0, 1, 0, 2)
+        assert 10 * attempts - 1 < report.next_in <= 11 * attempts
+        assert (row(db, first)["attempts"], row(db, end)["attempts"]) == (attempts, 0)
+        said = row(db, first)["last_error"]
+        assert f"answered {status}" in said and "correct the address" in said and "T0KEN" not in said
+        due(db)
+    assert [path for path, _, _ in receiver.got] == ["/T0KEN"] * 2  # no redirect was followed
+    assert run(db, Webhook(f"{receiver.url}/right")).delivered == 2  # the address is mended
+
+
+@pytest.mark.parametrize("said", ["Invalid routing key", "'routing_key' is too short"])
+def test_a_wrong_key_of_pagerduty_costs_no_notification(db, receiver, said):
+    add(db, channel="pagerduty")
+    receiver.answers, receiver.body = [400], json.dumps({"status": "invalid event", "errors": [said]}).encode()
+    report = run(db, PagerDuty("mistyped", receiver.url))
+    assert (report.retried, report.abandoned, report.waiting) == (1, 0, 1)
+    due(db)
+    assert run(db, PagerDuty(ROUTING_KEY, receiver.url)).delivered == 1
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_refusal_is_kept_and_not_repeated(db, receiver, status):
     number = add(db, channel="pagerduty")
     later = add(db, "resolved", channel="pagerduty")
     receiver.answers = [status]
-    receiver.headers = {"Location": "/elsewhere"}
-    receiver.body = json.dumps({"errors": [f"routing_key {ROUTING_KEY} is wrong"]}).encode()
+    receiver.body = json.dumps({"errors": [f"{ROUTING_KEY}: severity is wrong"]}).encode()
     report = run(db, PagerDuty(ROUTING_KEY, receiver.url))
     assert (report.delivered, report.abandoned, report.waiting) == (1, 1, 0)
     found = row(db, number)
     assert found["abandoned_at"] is not None and found["delivered_at"] is None
     assert f"answered {status}" in found["last_error"] and "will not be sent again" in found["last_error"]
     assert ROUTING_KEY not in found["last_error"] + str(report.errors)
-    assert len(receiver.got) == 2 and row(db, later)["delivered_at"] is not None  # no redirect was followed
+    assert len(receiver.got) == 2 and row(db, later)["delivered_at"] is not None
+
+
+def given_up(db, hours, *arguments, delivered=False, age=0, **columns):
+    now = datetime.now(UTC)
+    ended = {"delivered_at" if delivered else "abandoned_at": now - timedelta(hours=hours)}
+    return add(db, *arguments, **ended, attempts=1, created_at=now - timedelta(hours=age or hours), **columns)
+
+
+def test_what_was_given_up_is_put_back_in_its_order(db, receiver):
+    first, end = given_up(db, 2), given_up(db, 2, "resolved")
+    given_up(db, 25, rule="long_ago")
+    quiet = given_up(db, 1, severity="info", rule="quiet")
+    other = given_up(db, 1, channel="pagerduty")
+    known = Webhook(receiver.url)
+    assert run(db, known).delivered == 0
+    assert notify.put_back(db, (known,)) == 2
+    assert notify.put_back(db, (known,)) == 0
+    assert run(db, known).delivered == 2
+    assert [body["type"] for body in receiver.bodies()] == ["alert.firing", "alert.resolved"]
+    assert [row(db, number)["attempts"] for number in (first, end)] == [2, 2]
+    assert all(row(db, number)["abandoned_at"] is not None for number in (quiet, other))
+
+
+def test_what_is_overtaken_stays_given_up(db, receiver):
+    firing = given_up(db, 2)
+    given_up(db, 1, "resolved", delivered=True)
+    again = given_up(db, 1)
+    old = given_up(db, 1, age=30, rule="old")  # would be given up at once for its age
+    given_up(db, 1, "resolved", rule="old")
+    assert notify.put_back(db, (Webhook(receiver.url),)) == 2
+    assert row(db, firing)["abandoned_at"] is not None and row(db, old)["abandoned_at"] is not None
+    assert row(db, again)["abandoned_at"] is None
+    report = run(db, Webhook(receiver.url))
+    assert (report.delivered, report.abandoned) == (2, 0)
 
 
 def test_a_server_that_is_down_is_tried_again(db):
@@ -370,6 +431,81 @@ def test_the_command_delivers_once(db, db_url, receiver):
     again = command(db_url, "--webhook", receiver.url)
     assert (again.returncode, again.stdout) == (0, "0 delivered, 0 to be tried again, 0 given up, 0 waiting\n")
 
+    mended = command(
+        db_url, "--retry-abandoned", "--pagerduty-url", receiver.url, PAGERDUTY_ROUTING_KEY=ROUTING_KEY
+    )  # fmt: skip
+    assert (mended.returncode, mended.stderr) == (0, "")
+    assert mended.stdout.startswith("1 put back that had been given up\n1 delivered,")
+
+
+def test_what_waits_after_a_failure_is_no_success(db, db_url, receiver):
+    add(db)
+    receiver.answers, receiver.body = [404], b"no such hook"
+    for said in ("error_high firing, webhook: 127.0.0.1 answered 404", "Waiting since the last attempt: 127.0.0.1"):
+        done = command(db_url, "--webhook", receiver.url)
+        assert done.returncode == 1
+        assert done.stderr.startswith(said) and "no such hook (correct the address or the key)." in done.stderr
+        assert "0 given up, 1 waiting (next attempt in " in done.stdout
+    report = json.loads(command(db_url, "--webhook", receiver.url, "--json").stdout)
+    assert (report["waiting"], report["failing"], report["retried"]) == (1, 1, 0)
+    due(db)
+    assert command(db_url, "--webhook", receiver.url).returncode == 0
+
+
+def test_operators_deliver(db, db_url, receiver):
+    given_up(db, 1)
+    add(db, rule="fallback_high", created_at=datetime.now(UTC) - timedelta(hours=25))
+    add(db, "resolved", rule="fallback_high")
+    receiver.answers = [500]
+    done = command(make_conninfo(db_url, options="-c role=ml_ops"), "--retry-abandoned", "--webhook", receiver.url)
+    assert "1 put back" in done.stdout and "1 delivered, 1 to be tried again, 1 given up" in done.stdout
+    assert "500" in done.stderr and done.returncode == 1
+
+
+def test_help_names_what_one_sets_in_full():
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer", "notify", "--help"],
+        env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    for name in (notify.PAGERDUTY_KEY, notify.PAGERDUTY_URL, notify.WEBHOOK_URL, notify.WEBHOOK_SECRET):
+        assert name in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("written", "user", "password"),
+    [("desk:s3cr3t", "desk", "s3cr3t"), ("desk%40x:p%3A%2Fw", "desk@x", "p:/w"), (":T0KEN", "", "T0KEN")],
+)
+def test_a_user_and_password_in_the_address_are_basic_authentication(db, receiver, written, user, password):
+    number = add(db)
+    receiver.answers, receiver.body = [401], f"{user} {password} unknown".encode()
+    destination = Webhook(receiver.url.replace("//", f"//{written}@") + "/hook?a=1")
+    report = run(db, destination)
+    assert report.retried == 1
+    shown = row(db, number)["last_error"] + str(report) + repr(destination)
+    assert password not in shown and written not in shown and "answered 401" in shown
+    due(db)
+    assert run(db, destination).delivered == 1
+    path, headers, _ = receiver.got[-1]
+    assert path == "/hook?a=1"
+    scheme, _, encoded = headers["authorization"].partition(" ")
+    assert (scheme, base64.b64decode(encoded).decode()) == ("Basic", f"{user}:{password}")
+    assert "Authorization" not in Webhook(receiver.url).request(NOTIFICATION, "x").headers
+
+
+def test_a_server_that_is_down_does_not_show_the_password(db):
+    number = add(db)
+    assert run(db, Webhook("http://desk:s3cr3t@127.0.0.1:1/hook")).retried == 1
+    said = row(db, number)["last_error"]
+    assert "Connection refused" in said and "s3cr3t" not in said
+
+
+def test_no_password_for_pagerduty(monkeypatch):
+    monkeypatch.setenv(notify.PAGERDUTY_KEY, ROUTING_KEY)
+    with pytest.raises(UserError, match="--pagerduty-url has a user or password: leave them out") as refused:
+        notify.find_destinations(None, "https://desk:T0KEN@host/path")
+    assert "T0KEN" not in str(refused.value)
+
 
 def test_following_delivers_what_fires_meanwhile(db, db_url, receiver):
     process = subprocess.Popen(
@@ -401,7 +537,8 @@ def test_following_delivers_what_fires_meanwhile(db, db_url, receiver):
     finally:
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == 0
+    assert out.endswith("stopped\n") and "Interrupted" not in errors
     assert "1 delivered" in out and "Trying again in 2 s." in errors and "Traceback" not in errors
 
 
@@ -421,6 +558,9 @@ def wait_until(condition):
         ("https://:99999999/T0KEN", "is no address"),
         ("https://host/T0KEN with space", "is no address"),
         ("ftp://host/T0KEN", "is no address"),
+        ("https://host/T0KENä", "is no address"),
+        ("https://desk:T0KEN@x@host/path", "more than one @"),
+        ("https://desk:T0KEN/x@host/path", "is no address: .* written as %40 %3A %2F %25"),
     ],
 )
 def test_a_destination_that_makes_no_sense_is_refused(webhook, said):

@@ -38,8 +38,14 @@ _READ_BUFFER = 1 << 20
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _OTHER_FORMATS = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"PK\x03\x04[Content_Types].xml": "an Excel workbook",
+    b"PK\x03\x04xl/": "an Excel workbook",
+    b"PK\x03\x04_rels/": "an Excel workbook",
+    b"PK\x03\x04docProps/": "an Excel workbook",
+    b"PK\x03\x04mimetypeapplication/vnd.oasis.opendocument.spreadsheet": "an OpenDocument spreadsheet",
+    b"PK\x03\x04": "a zip archive",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"%PDF": "a PDF document",
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"\xfd7zXZ\x00": "compressed with xz",
     b"BZh": "compressed with bzip2",
@@ -48,6 +54,11 @@ _OTHER_FORMATS = {
     b"ORC": "an ORC file",
     b"SQLite": "an SQLite database",
 }
+_OTHER_TEXTS = {b"{": "JSON", b"[": "JSON", b"<": "HTML or XML"}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ZIP_HEADER = 30  # bytes of a zip archive before the name of its first file
+_PEEKED = 128
 _FIRST_TIME = int(np.datetime64("0001-01-01", "us").astype(np.int64))
 _LAST_TIME = int(np.datetime64("9999-12-31T23:59:59.999999", "us").astype(np.int64))
 _NO_TIME = "ts is not a time in ISO 8601, such as 2024-05-17 or 2024-05-17T14:30Z"
@@ -107,10 +118,14 @@ def read_chunks(
             raise UserError(f"--{name} is empty: give the {name} of the bars.")
     try:
         with file.open("rb") as stream:
-            start = stream.peek(8)[:8]
+            start = stream.peek(_PEEKED)[:_PEEKED]
+            if start.startswith(b"PK\x03\x04"):
+                start = start[:4] + start[_ZIP_HEADER:]
             other = next((what for magic, what in _OTHER_FORMATS.items() if start.startswith(magic)), None)
+            if other == "a zip archive" and file.suffix.lower() in (".xlsx", ".xlsm"):
+                other = "an Excel workbook"
             if other is not None:
-                raise UserError(f"{file} is {other}, not CSV or Parquet: convert it to one of these.")
+                raise _other_format(file, other)
             if start.startswith(_PARQUET):
                 yield from _parquet_chunks(file, stream, given, rows)
             elif file.suffix.lower() in (".parquet", ".pq"):
@@ -134,6 +149,10 @@ def read_chunks(
         raise UserError(f"{file} cannot be read ({error.strerror or error}): get it again.") from error
 
 
+def _other_format(file: Path, other: str) -> UserError:
+    return UserError(f"{file} is {other}, not CSV or Parquet: convert it to one of these.")
+
+
 # --------------------------------------------------------------------------------------------------- CSV
 
 
@@ -142,6 +161,9 @@ def _csv_chunks(
 ) -> Iterator[Chunk]:
     about = os.fstat(stored.fileno())
     size = about.st_size if stat.S_ISREG(about.st_mode) else 0
+    start = stream.peek(_PEEKED)[:_PEEKED].removeprefix(_BYTE_ORDER_MARK).lstrip()
+    if start[:1] in _OTHER_TEXTS:
+        raise _other_format(file, _OTHER_TEXTS[start[:1]])
     # What is not UTF-8 comes through as surrogates, and is refused with its line.
     with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
         for bars in _csv_bars(file, text, given, rows):
@@ -149,7 +171,10 @@ def _csv_chunks(
 
 
 def _csv_bars(file: Path, text: io.TextIOWrapper, given: dict[str, str], rows: int) -> Iterator[pd.DataFrame]:
-    reader = csv.reader(_lines(text, file), strict=True)
+    lines = _lines(text, file)
+    first_line = next(lines, "")
+    _check_separator(file, first_line)
+    reader = csv.reader(itertools.chain([first_line], lines), strict=True)
     header = next((row for _, row in _csv_rows(reader, file, None)), None)
     if header is None:
         raise UserError(f"{file} is empty: it needs a header and a row per bar.")
@@ -170,6 +195,16 @@ def _csv_bars(file: Path, text: io.TextIOWrapper, given: dict[str, str], rows: i
         yield bars
     if not found:
         raise UserError(f"{file} has a header but no bars: there is nothing to load.")
+
+
+def _check_separator(file: Path, line: str) -> None:
+    """Refuse a file whose first line has another separator than commas."""
+    for mark, name in _SEPARATORS.items():
+        if line.count(mark) >= 3 and line.count(mark) > line.count(","):
+            raise UserError(
+                f"{file} is separated by {name}, not by commas: save it with commas between the columns, and with "
+                "points in its numbers."
+            )
 
 
 def _lines(text: io.TextIOWrapper, file: Path) -> Iterator[str]:

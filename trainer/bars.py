@@ -31,12 +31,16 @@ _PART_BARS = 5_000
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What loading one file did: bars that were new, bars that had other values, bars that were there."""
+    """What loading one file did: bars that were new, bars that had other values, bars that were there.
+
+    ``warnings`` are sentences about bars that were loaded although their times look wrong.
+    """
 
     file: Path
     new: int
     changed: int
     unchanged: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def bars(self) -> int:
@@ -88,6 +92,14 @@ def _load(cursor: psycopg.Cursor[Any], file: Path, chunks: Iterator[Chunk], prog
     twice = cursor.execute(statement("incoming_bar_twice")).fetchone()
     if twice is not None:
         raise UserError(there_twice(file, bars.unit, *twice))
+    future = cursor.execute(statement("future_incoming_bar")).fetchone()
+    if future is not None:
+        place, timeframe, opening, present = future
+        raise UserError(
+            f"{file}, {bars.unit} {place}: a bar of {timeframe} that opens at {opening} UTC is in the future (the "
+            f"server's clock says {present}): correct ts (is it in UTC?), or leave the bar out."
+        )
+    warnings = _time_warnings(cursor, file, bars.unit)
     new = changed = done = 0
     parts = _parts(cursor)
     total = sum(size for _, _, size in parts)
@@ -98,7 +110,22 @@ def _load(cursor: psycopg.Cursor[Any], file: Path, chunks: Iterator[Chunk], prog
         new, changed, done = new + counts[0], changed + counts[1], done + size
     progress(f"{file.name}: storing", done, total)
     cursor.execute("DROP TABLE pg_temp.incoming_bars")
-    return LoadReport(file, new, changed, bars.count - new - changed)
+    return LoadReport(file, new, changed, bars.count - new - changed, warnings)
+
+
+def _time_warnings(cursor: psycopg.Cursor[Any], file: Path, unit: str) -> tuple[str, ...]:
+    """Return what is odd about the times of the incoming bars; bars may open at any quarter of an hour."""
+    odd = cursor.execute(statement("odd_incoming_bars")).fetchone()
+    assert odd is not None  # noqa: S101  an aggregate without GROUP BY gives one row
+    problems = (
+        (*odd[:2], "a time at which no bar of its timeframe opens: ts is to be the opening time, not that of a trade"),
+        (*odd[2:], "a time before the previous bar of its timeframe has ended: is the timeframe right?"),
+    )
+    return tuple(
+        f"{file.name}: {count:,} bar{' opens' if count == 1 else 's open'} at {problem} (first: {unit} {place})."
+        for count, place, problem in problems
+        if count
+    )
 
 
 @dataclass
@@ -215,6 +242,7 @@ def load_bars_command(
 
     A file has the columns symbol, timeframe, ts, open, high, low, close, volume, in any order; CSV has a header.
     ts is the opening time of the bar (in CSV in ISO 8601), UTC when it has no zone.
+    Bars in the future are refused; odd opening times are loaded with a warning.
     """
     with connect(resolve_url(database_url)) as connection, progress_bar("bars", "reading bars") as progress:
         reports = load_bars(connection, files, symbol=symbol, timeframe=timeframe, progress=progress)
@@ -225,8 +253,10 @@ def load_bars_command(
         typer.echo(
             f"{report.file.name}: {report.new:,} new, {report.changed:,} changed, {report.unchanged:,} unchanged"
         )
+        for warning in report.warnings:
+            typer.echo(f"Warning: {warning}", err=True)
 
 
 def _as_json(report: LoadReport) -> dict[str, Any]:
     counts = {"new": report.new, "changed": report.changed, "unchanged": report.unchanged}
-    return {"file": str(report.file), **counts}
+    return {"file": str(report.file), **counts, "warnings": list(report.warnings)}

@@ -6,12 +6,14 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from support import START, add_bars
 from trainer import bars as bars_module
 from trainer.bar_files import read_bars, read_chunks
 from trainer.bars import LoadReport, load_bars
+from trainer.cli import main
 from trainer.errors import UserError
 from trainer.resources import sample_bars
 
@@ -166,6 +169,141 @@ def test_a_file_that_is_no_bars_file(db: psycopg.Connection[Any], tmp_path: Path
     with pytest.raises(UserError, match=f"bars.csv.*{problem}"):
         load_bars(db, [file])
     assert stored(db) == []
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")], ids=["semicolon", "tab", "bar"]
+)
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_another_separator_is_named(tmp_path: Path, mark: str, name: str, quote: str) -> None:
+    header = mark.join(f"{quote}{column}{quote}" for column in HEADER.split(","))
+    bar = GOOD.replace(",", mark).replace("12", "12,5")
+    for lines in ([header, bar], [bar, bar]):
+        with pytest.raises(UserError, match=f"bars.csv is separated by {name}, not by commas: save it with commas"):
+            read_bars(write(tmp_path, *lines))
+
+
+def test_other_marks_within_columns_are_no_separators(tmp_path: Path) -> None:
+    file = write(tmp_path, HEADER + ",a;b;c;d", GOOD.replace("A", "A|B;C", 1) + ",;;;;;;;;;;")
+    assert read_bars(file)["symbol"].tolist() == ["A|B;C"]
+
+
+def archive(*names: str, mimetype: str | None = None) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as packed:
+        if mimetype:
+            packed.writestr("mimetype", mimetype)
+        for name in names:
+            packed.writestr(name, "x")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (archive("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook"),
+        (archive("_rels/.rels", "xl/workbook.xml"), "an Excel workbook"),
+        (
+            archive("content.xml", mimetype="application/vnd.oasis.opendocument.spreadsheet"),
+            "an OpenDocument spreadsheet",
+        ),
+        (archive("bars.csv"), "a zip archive"),
+        (b'[{"symbol": "A", "ts": "2024-01-02"}]', "JSON"),
+        (b'\xef\xbb\xbf\n {"bars": [' + b"1, " * 500_000 + b"1]}", "JSON"),
+        (gzip.compress(b'{"bars": []}'), "JSON"),
+        (b"<!DOCTYPE html><html>Please sign in</html>", "HTML or XML"),
+        (b"%PDF-1.7", "a PDF document"),
+    ],
+    ids=str,
+)
+def test_another_format_is_named(tmp_path: Path, content: bytes, name: str) -> None:
+    file = tmp_path / "bars.csv"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=rf"bars\.csv is {name}, not CSV or Parquet: convert it"):
+        read_bars(file)
+
+
+# ------------------------------------------------------------------------------------------- opening times
+
+
+def bar(ts: datetime | str, timeframe: str = "1h", symbol: str = "A") -> str:
+    return f"{symbol},{timeframe},{ts if isinstance(ts, str) else ts.isoformat()},10,12,9,11,100"
+
+
+@pytest.mark.parametrize("timeframe", ["1m", "1h", "1d", "1M"])
+def test_a_bar_in_the_future_is_refused(db: psycopg.Connection[Any], tmp_path: Path, timeframe: str) -> None:
+    now = datetime.now(UTC)
+    length = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": timedelta(days=1), "1M": timedelta(days=31)}
+    late = bar(now + length[timeframe] + timedelta(minutes=7), timeframe)
+    with pytest.raises(UserError, match=rf"line 3: a bar of {timeframe} that opens at .* is in the future.*in UTC\?"):
+        load_bars(db, [write(tmp_path, HEADER, GOOD, late)])
+    assert stored(db) == []
+    # The bar that is still open, by its end; and clocks differ.
+    minimum = timedelta(days=28) if timeframe == "1M" else length[timeframe]
+    report = load_bars(db, [write(tmp_path, HEADER, GOOD, bar(now + minimum + timedelta(minutes=2), timeframe))])
+    assert report[0].new == 2
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "times"),
+    [
+        ("1h", ["2024-01-02T09:30Z", "2024-01-02T10:30Z", "2024-01-03T09:30Z"]),
+        ("1h", ["2024-01-02T00:00Z", "2024-01-02T01:00Z", "2024-01-02T03:30Z"]),  # after a lunch break
+        ("1d", ["2024-03-08T22:00Z", "2024-03-09T22:00Z", "2024-03-10T21:00Z"]),  # clocks put forward
+        ("1d", ["2024-01-02T18:15Z", "2024-01-03T18:15Z"]),  # midnight in Kathmandu
+        ("4h", ["2024-03-10T05:00Z", "2024-03-10T08:00Z"]),
+        ("1w", ["2024-03-03T22:00Z", "2024-03-10T21:00Z"]),
+        ("1M", ["2024-01-31T23:00Z", "2024-02-29T23:00Z", "2024-03-31T22:00Z", "2024-04-30T22:00Z"]),
+        ("1m", ["2024-01-02T09:31Z", "2024-01-02T09:32Z", "2024-01-02T09:37Z"]),
+        ("5m", ["2024-01-02T09:35Z", "2024-01-02T09:40Z"]),
+    ],
+)
+def test_sessions_and_time_zones_are_no_odd_times(
+    db: psycopg.Connection[Any], tmp_path: Path, timeframe: str, times: list[str]
+) -> None:
+    file = write(tmp_path, HEADER, *(bar(time, timeframe) for time in times), *(bar(t, timeframe, "B") for t in times))
+    assert load_bars(db, [file])[0].warnings == ()
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(
+    ("timeframe", "times", "said"),
+    [
+        (
+            "1h",
+            ["09:30", "11:07", "12:30", "14:30:33", "16:30"],
+            "2 bars open at a time at which no bar.*first: line 3",
+        ),
+        ("1m", ["09:30", "09:31:00.5"], "1 bar opens at a time at which no bar.*first: line 3"),
+        ("5m", ["09:30", "09:36"], "1 bar opens at a time at which no bar of its timeframe opens"),
+        ("1h", ["10:00", "10:15", "10:30"], "2 bars open at a time before the previous bar.*first: line 3"),
+        ("1d", ["12:00", "10:00"], "1 bar opens at a time before the previous bar.*first: line 2"),
+    ],
+)
+def test_odd_times_are_loaded_with_a_warning(
+    db: psycopg.Connection[Any], tmp_path: Path, timeframe: str, times: list[str], said: str
+) -> None:
+    file = write(tmp_path, HEADER, *(bar(f"2024-01-02T{time}Z", timeframe) for time in times))
+    report = load_bars(db, [file])[0]
+    assert report.new == len(times)
+    (warning,) = report.warnings
+    assert re.search(said, warning), warning
+
+
+def test_the_command_warns_on_stderr(
+    db: psycopg.Connection[Any], db_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, HEADER, bar("2024-01-02T10:07Z"))
+    for options in ([], ["--json"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["load-bars", str(file), "--database-url", db_url, *options])
+        assert ended.value.code == 0
+        out, err = capsys.readouterr()
+        if options:
+            assert "1 bar opens" in json.loads(out)[0]["warnings"][0]
+        else:
+            assert out == "bars.csv: 1 new, 0 changed, 0 unchanged\n"
+            assert "Warning: bars.csv: 1 bar opens at a time at which no bar of its timeframe opens" in err
 
 
 def test_a_name_that_promises_gzip(tmp_path: Path) -> None:
@@ -423,7 +561,7 @@ def test_json_and_a_sentence_on_stderr(db_url: str, tmp_path: Path) -> None:
     process = run(good, "--json", url=db_url)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
-    assert json.loads(out) == [{"file": str(good), "new": 3, "changed": 0, "unchanged": 0}]
+    assert json.loads(out) == [{"file": str(good), "new": 3, "changed": 0, "unchanged": 0, "warnings": []}]
     process = run(good, bad, "--json", url=db_url)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (1, "")

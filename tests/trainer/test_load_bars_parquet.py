@@ -83,8 +83,8 @@ def test_parquet_and_csv_of_the_same_bars_are_the_same_bars(db: psycopg.Connecti
         (pa.array(["2024-01-02T14:30Z", "2024-01-03T09:30-05:00", " 2024-01-04 14:30:00 "]), TIMES),
         (pa.array([f"{time:%Y-%m-%d}" for time in TIMES], pa.large_string()), MIDNIGHTS),
         (pa.array([f"{time:%Y-%m-%d}" for time in TIMES]).dictionary_encode(), MIDNIGHTS),
-        (pa.array([datetime(1, 1, 1), datetime(1969, 12, 31, 23, 59, 59, 999999), datetime(9999, 12, 31)]),
-         [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999999, UTC), datetime(9999, 12, 31, tzinfo=UTC)]),
+        (pa.array([datetime(1, 1, 1), datetime(1969, 12, 31, 23, 59, 59, 999999), datetime(2024, 12, 31)]),
+         [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999999, UTC), datetime(2024, 12, 31, tzinfo=UTC)]),
     ],
     ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
 )  # fmt: skip
@@ -92,6 +92,12 @@ def test_times(db: psycopg.Connection[Any], tmp_path: Path, times: pa.Array, exp
     db.execute("SET timezone = 'Asia/Tokyo'")
     load_bars(db, [write(tmp_path, table(ts=times))])
     assert [row[2] for row in stored(db)] == expected
+
+
+def test_the_last_time_that_can_be_read(tmp_path: Path) -> None:
+    last = [datetime(9999, 12, day, tzinfo=UTC) for day in (29, 30, 31)]
+    bars = read_bars(write(tmp_path, table(ts=pa.array(last, pa.timestamp("us", "UTC")))))
+    assert bars["ts"].dt.to_pydatetime().tolist() == last
 
 
 @pytest.mark.parametrize(
@@ -243,10 +249,10 @@ def test_damaged(tmp_path: Path, damage: Any) -> None:
         ("bars.parquet", b"symbol,timeframe\n", "is not a Parquet file, in spite of its name"),
         ("bars.parquet", b"", "is not a Parquet file, in spite of its name"),
         ("bars.pq", gzip.compress(b"x"), "is not a Parquet file, in spite of its name"),
-        ("bars.xlsx", b"PK\x03\x04....", "is a zip archive or an Excel workbook, not CSV or Parquet: convert it"),
+        ("bars.xlsx", b"PK\x03\x04....", "is an Excel workbook, not CSV or Parquet: convert it"),
         ("bars.feather", b"ARROW1\0\0", "is an Arrow .* file, not CSV or Parquet"),
         ("bars.csv.zst", b"\x28\xb5\x2f\xfd....", "is compressed with zstd, not CSV or Parquet"),
-        ("bars.json", b'[{"symbol": "A"}]', "line 1: a header is required"),
+        ("bars.json", b'[{"symbol": "A"}]', "is JSON, not CSV or Parquet: convert it"),
         ("bars.dat", b"\x00\x01\x02", "line 1: there is a zero byte: this is not a CSV file"),
         ("bars", b"x" * 1_000_001, "line 1: the line is longer than 1,000,000 characters"),
     ],

@@ -5,8 +5,10 @@ user meets them, and a function (or, for a group, a ``typer.Typer``) in its modu
 verb is used: ``trainer db url`` must not wait for pandas. A verb that needs a database has the parameter
 ``database_url: DatabaseUrl = None`` and gives it to ``trainer.database.resolve_url``.
 
-Exit codes: 0 done, 1 a sentence on stderr says what is wrong, 2 wrong usage, 3 ``trainer db status`` found no
-running server, 130 interrupted, 141 nobody reads the output any more.
+Exit codes: 0 done, 1 a sentence on stderr says what is wrong (``trainer status``: the status is critical;
+``trainer notify``: something is not delivered), 2 wrong usage, 3 ``trainer db status`` found no running server or
+``trainer retrain`` nothing to do, 4 ``trainer status`` could not ask the database, 130 interrupted, 141 nobody reads
+the output any more.
 """
 
 from __future__ import annotations
@@ -251,5 +253,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             reason = str(error).strip().partition("\n")[0]
             again = "`trainer --debug ...` shows where"
             typer.echo(f"trainer: {type(error).__name__}: {reason.rstrip('.')}; {again}.", err=True)
-        sys.exit(1)
+        sys.exit(error.code if isinstance(error, UserError) else 1)
     sys.exit(0)

@@ -17,13 +17,17 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.cli import AsJson, DatabaseUrl
-from trainer.database import connect, resolve_url
+from trainer.database import connect, resolve_url, sentence_of
 from trainer.deploy import require_schema
+from trainer.errors import UserError
 from trainer.progress import output
 from trainer.sql import statement
 
 FEWEST_ATTEMPTS = 20
 """Below this many attempts a rate says nothing; ``ml_health`` does not warn either."""
+
+UNKNOWN = 4
+"""Exit code when the database could not be asked."""
 
 TIME_LIMIT = "5s"
 """For each question that the status can be told without."""
@@ -61,9 +65,18 @@ def _ask(connection: psycopg.Connection[Any], name: str) -> Any:
 
 
 def command(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Say what is live and how it does; exit code 1 when the status is critical."""
-    with connect(resolve_url(database_url), autocommit=True) as connection:
-        found = status(connection)
+    """Say what is live and how it does.
+
+    Exit codes: 1 the status is critical, 4 the status is not known: the
+    database does not answer, is not migrated, or refuses the role.
+    """
+    try:
+        with connect(resolve_url(database_url), autocommit=True) as connection:
+            found = status(connection)
+    except UserError as error:
+        raise UserError(str(error), UNKNOWN) from error
+    except psycopg.Error as error:
+        raise UserError(sentence_of(error), UNKNOWN) from error
     if as_json:
         typer.echo(json.dumps(found))
     else:

@@ -266,6 +266,21 @@ def test_the_verb_tells_all_of_it(db, db_url, capsys):
     assert found["performance"] is None
 
 
+def test_a_critical_status_is_not_an_unknown_one(db, db_url, empty_db_url, capsys):
+    db.execute("DELETE FROM ml_settings")
+    assert run(capsys, "--database-url", db_url)[0] == 1
+    for url, said in (
+        (empty_db_url, "trainer migrate"),
+        ("postgresql://desk:s3cr3t@127.0.0.1:1/desk", "trainer: No PostgreSQL server answers at 127.0.0.1:1"),
+        ("https://example.org", "does not name a PostgreSQL database"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["status", "--database-url", url])
+        assert ended.value.code == 4
+        errors = capsys.readouterr().err
+        assert said in errors and errors.count("\n") == 1
+
+
 def test_a_database_before_monitoring_is_told_too(empty_db, empty_db_url, capsys):
     upgrade(alembic_config(empty_db_url), "0014")
     add_bars(empty_db)

@@ -7,8 +7,8 @@ verb is used: ``trainer db url`` must not wait for pandas. A verb that needs a d
 
 Exit codes: 0 done, 1 a sentence on stderr says what is wrong (``trainer status``: the status is critical;
 ``trainer notify``: something is not delivered), 2 wrong usage, 3 ``trainer db status`` found no running server or
-``trainer retrain`` nothing to do, 4 ``trainer status`` could not ask the database, 130 interrupted, 141 nobody reads
-the output any more.
+``trainer retrain`` nothing to do, 4 ``trainer status`` could not ask the database or ``trainer retrain`` was refused
+the promotion, 130 interrupted, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations

@@ -474,7 +474,7 @@ def command(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Deliver notifications of alerts to PagerDuty, to a webhook, or to both.
+    """Deliver notifications of alerts to PagerDuty or a webhook, or to both.
 
     PagerDuty gets them when PAGERDUTY_ROUTING_KEY is set, at
     https://events.pagerduty.com/v2/enqueue (Events API v2).

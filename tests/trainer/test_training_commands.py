@@ -46,6 +46,7 @@ def test_from_bars_to_evaluation(run: Any, tmp_path: Path) -> None:
         "new": 0,
         "changed": 0,
         "unchanged": 1500,
+        "warnings": [],
     }
 
     found = json.loads(run("harvest", "--symbol", "IBM", "--json")[1])

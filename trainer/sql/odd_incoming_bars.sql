@@ -5,7 +5,7 @@
 -- Sessions begin on a quarter of an hour, and so do midnights of all time zones. Days and longer may be an hour shorter
 -- where clocks are put forward, and so may bars of several hours.
 
-WITH timeframes AS (
+WITH timeframes AS MATERIALIZED (
     SELECT
         t.timeframe,
         CASE WHEN t.bar_period > interval '1 hour' THEN t.bar_period - interval '1 hour' ELSE t.bar_period END AS shortest,

@@ -10,4 +10,5 @@ CREATE TABLE ml.job_locks (
 COMMENT ON TABLE ml.job_locks IS
     'One row for each job that must not run twice at a time: whoever has locked the row is running the job.';
 
-INSERT INTO ml.job_locks (job) VALUES ('roll_up'), ('alerts'), ('tick'), ('nightly'), ('retention');
+INSERT INTO ml.job_locks (job) VALUES
+('roll_up'), ('alerts'), ('tick'), ('nightly'), ('retention'), ('drift'), ('performance'), ('partitions');

@@ -56,6 +56,7 @@
 \ir schema/ml_metrics_1m.sql
 \ir schema/ml_metrics_1h.sql
 \ir schema/ml_jobs.sql
+\ir schema/job_locks.sql
 
 -- What drift is measured against, and what was measured
 \ir schema/ml_baselines.sql
@@ -221,6 +222,8 @@
 \ir monitoring/rollups/merge_minutes.sql
 \ir monitoring/rollups/metrics_by_hour.sql
 \ir monitoring/rollups/recompute_metrics.sql
+\ir ops/jobs/lock_job.sql
+\ir monitoring/rollups/runs_before.sql
 \ir monitoring/rollups/roll_up.sql
 
 -- Watching it

@@ -53,8 +53,20 @@ def random_predictions(count: int, start: datetime, length: timedelta, seed: int
     return found
 
 
-def log(db: psycopg.Connection[Any], predictions: list[dict[str, Any]]) -> None:
-    """Put predictions into the log, with the weeks that they need and that are not there."""
+def register(db: psycopg.Connection[Any], *versions: str) -> None:
+    """Put versions into the registry that are not there; none of them can score."""
+    db.execute(
+        "INSERT INTO ml_models (version, algorithm, classes, feature_names, artefact_sha256, card, metrics, data_window)"
+        " SELECT version, 'constant', '{win,loss}', '{rule_confidence}', repeat('0', 64), '{}', '{}', '[2020-01-01,2021-01-01]'"
+        " FROM unnest(%s::text[]) AS version ON CONFLICT DO NOTHING",
+        (list(versions),),
+    )
+
+
+def log(db: psycopg.Connection[Any], predictions: list[dict[str, Any]], *, registered: bool = True) -> None:
+    """Put predictions into the log, with the weeks that they need and that are not there; their versions are registered."""
+    if registered:
+        register(db, *{p["model_version"] for p in predictions if p["model_version"] is not None})
     weeks = {p["predicted_at"].astimezone(UTC).strftime("ml_predictions_%Gw%V"): p["predicted_at"] for p in predictions}
     there = {name for (name,) in db.execute("SELECT relname FROM pg_class WHERE relname = ANY(%s)", (list(weeks),))}
     for week in sorted(weeks.keys() - there):

@@ -91,7 +91,9 @@ def sentence_of(error: BaseException | None, *, capital: bool = True) -> str:
             )
         if said.startswith("must be "):
             return f"This role is not allowed to do that ({said}): run the command as the role that owns the tables."
-    said = f"{said[:1].upper() if capital and not said.startswith('p_') else said[:1]}{said[1:].rstrip('.')}."
+    # A name stays as it is.
+    first = said[:1].upper() if capital and "_" not in said.partition(" ")[0] else said[:1]
+    said = f"{first}{said[1:].rstrip('.')}."
     return with_options(f"{said} {hint}" if hint else said)
 
 

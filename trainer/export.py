@@ -82,23 +82,56 @@ def export_weeks(
 ) -> Iterator[Exported]:
     """Write every week that has left the log to ``folder``, record it and drop it; yields each as it is done.
 
-    An interrupted run leaves finished weeks recorded and the others as they were.
+    An interrupted run leaves finished weeks recorded and the others as they were. A week that cannot be exported, or
+    that another export is at, does not stop the others.
 
     Raises:
-        UserError: the folder or a file cannot be written, or holds other rows under the name of a week.
+        UserError: the folder cannot be written; or, after all others are done, which weeks were left and why.
     """
-    weeks = [str(row[0]) for row in connection.execute(statement("archived_weeks")).fetchall()]
+    weeks = _waiting_weeks(connection)
+    left: dict[str, str] = {}
     for week in weeks:
-        source = _Source(sql.Identifier("ml_archive", week), week, "predicted_at")
-        done = write(connection, source, folder / f"{week}.parquet", batch=batch, progress=progress, dropped=True)
         try:
-            connection.execute(
-                statement("record_archive"),
-                (week, done.rows, done.first, done.last, done.file, done.bytes, done.sha256),
-            )
-        except psycopg.errors.ObjectNotInPrerequisiteState as error:
-            raise UserError(f"{sentence_of(error)} The file {done.file} stays; run trainer export again.") from error
-        yield done
+            done = _export_week(connection, week, folder, batch, progress)
+        except _NotWritableError:
+            raise
+        except UserError as error:
+            left[week] = str(error)
+        except psycopg.errors.LockNotAvailable:
+            left[week] = f"{week} is in use, most likely by another export that is running: run it again later."
+        except psycopg.errors.UndefinedTable:
+            left[week] = f"{week} has gone."
+        else:
+            yield done
+    still = set(_waiting_weeks(connection)) if left else set()
+    # What has gone meanwhile was exported by another session.
+    reasons = [why for week, why in left.items() if week in still]
+    if reasons:
+        count = f"{len(reasons)} of {len(weeks)} weeks were not exported. " if len(weeks) > 1 else ""
+        raise UserError(count + " ".join(reasons))
+
+
+class _NotWritableError(UserError):
+    """The folder takes no file: true for all that is to be exported."""
+
+
+def _waiting_weeks(connection: psycopg.Connection[Any]) -> list[str]:
+    return [str(row[0]) for row in connection.execute(statement("archived_weeks")).fetchall()]
+
+
+def _export_week(
+    connection: psycopg.Connection[Any], week: str, folder: Path, batch: int, progress: Progress
+) -> Exported:
+    """Write, record and drop one week."""
+    source = _Source(sql.Identifier("ml_archive", week), week, "predicted_at")
+    done = write(connection, source, folder / f"{week}.parquet", batch=batch, progress=progress, dropped=True)
+    try:
+        connection.execute(
+            statement("record_archive"), (week, done.rows, done.first, done.last, done.file, done.bytes, done.sha256)
+        )
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        raise UserError(f"{sentence_of(error)} The file {done.file} stays; run trainer export again.") from error
+    return done
 
 
 def export_copy(
@@ -154,6 +187,11 @@ def write(
             with connection.transaction():
                 # The count and the rows are of one moment.
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                if dropped:
+                    # Two exports at a time share the weeks: only one can have this lock, and readers do not mind it.
+                    connection.execute(
+                        sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT").format(source.relation)
+                    )
                 rows, first, last, digest = _write_part(connection, source, part, pa, pq, batch, progress)
             if _digest_of_file(part, pq) != (rows, digest):
                 raise UserError(f"{part} was read back and is not what was written: check the disk, and run it again.")
@@ -166,7 +204,7 @@ def write(
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(
+        raise _NotWritableError(
             f"{file} cannot be written ({error.strerror or error}): make room or name another folder with --to; "
             "nothing was dropped."
         ) from error
@@ -343,6 +381,7 @@ def command(
     if not tables and (since or until):
         tables = ["ml_predictions"]
     done: list[Exported] = []
+    problem: UserError | None = None
     with (
         connect(resolve_url(database_url), autocommit=True) as connection,
         progress_bar("rows", "looking for what to export") as progress,
@@ -356,13 +395,19 @@ def command(
                 export_copy(connection, table, to, since=since, until=until, progress=progress) for table in tables
             ]
         else:
-            done += export_weeks(connection, to, progress=progress)
+            try:
+                for one in export_weeks(connection, to, progress=progress):
+                    done.append(one)
+            except UserError as error:
+                problem = error
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in done]))
-        return
-    for one in done:
-        typer.echo(
-            f"{one.file}: {one.rows:,} rows, {one.bytes / 1e6:,.1f} MB{', dropped from the database' * one.dropped}"
-        )
-    if not done:
+    else:
+        for one in done:
+            typer.echo(
+                f"{one.file}: {one.rows:,} rows, {one.bytes / 1e6:,.1f} MB{', dropped from the database' * one.dropped}"
+            )
+    if problem:
+        raise problem
+    if not done and not as_json:
         typer.echo("No week waits for its export: the log holds only what is within ml_settings.retention_predictions.")

@@ -17,7 +17,7 @@ from trainer.selection import as_utc
 
 _JOBS = {"tick": b"SELECT ml.tick(coalesce(%s, now()))", "nightly": b"SELECT ml.nightly(coalesce(%s, now()))"}
 
-_ORDER = ("roll_up", "catch_up", "recount", "partitions", "labels", "drift", "performance", "alerts", "retention")
+_ORDER = ("roll_up", "catch_up", "recount", "partitions", "drift", "performance", "alerts", "labels", "retention")
 
 At = Annotated[
     datetime | None,

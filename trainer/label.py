@@ -27,7 +27,7 @@ class LabelReport:
     """How many events were looked at and labelled, by outcome, and why others were not.
 
     ``pending`` events need more bars; ``no_direction``, ``no_bar`` (none, or too old) and ``no_atr`` (fewer
-    than 101 bars before) cannot be labelled as they are.
+    than 101 bars before) cannot be labelled as they are; ``locked`` ones another session was changing.
     """
 
     label: str
@@ -41,6 +41,7 @@ class LabelReport:
     no_direction: int
     no_bar: int
     no_atr: int
+    locked: int
 
 
 def label_outcomes(
@@ -146,6 +147,7 @@ def label_command(
         "have no direction": report.no_direction,
         "have no usable bar": report.no_bar,
         "have too few bars before them": report.no_atr,
+        "are in use by another session: run this again": report.locked,
     }
     for reason, events in reasons.items():
         if events:

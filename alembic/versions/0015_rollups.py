@@ -15,6 +15,7 @@ ADDED = (
     "schema/ml_metrics_1m",
     "schema/ml_metrics_1h",
     "schema/ml_jobs",
+    "schema/job_locks",
     "monitoring/rollups/latency_bucket",
     "monitoring/rollups/confidence_bin",
     "monitoring/rollups/count_bins",
@@ -28,6 +29,8 @@ ADDED = (
     "monitoring/rollups/merge_minutes",
     "monitoring/rollups/metrics_by_hour",
     "monitoring/rollups/recompute_metrics",
+    "ops/jobs/lock_job",
+    "monitoring/rollups/runs_before",
     "monitoring/rollups/roll_up",
 )
 

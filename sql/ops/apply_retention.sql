@@ -1,14 +1,14 @@
 -- Moves weeks of the log that are past their time to ml_archive, drops exported ones, deletes old minutes and hours.
--- Called by: ml.nightly, operators. Calls: ml.detach_week, ml.drop_week.
+-- Called by: ml.nightly, operators. Calls: ml.lock_job, ml.detach_week, ml.drop_week.
 -- Reads: ml_settings, ml.archived_weeks, pg_catalog.
--- Writes: partitions of ml_predictions, ml_metrics_1m, ml_metrics_1h, ml_drift, ml_performance, ml_alert_transitions,
---         ml_notifications, ml_backfill_errors, ml_log_drops, ml_jobs.
+-- Writes: partitions of ml_predictions, ml_archives, ml_metrics_1m, ml_metrics_1h, ml_drift, ml_performance,
+--         ml_alert_transitions, ml_notifications, ml_backfill_errors, ml_log_drops, ml_jobs.
 --
 -- The log goes by whole weeks: with 180 days a prediction is kept for 180 to 187. A week leaves when its hours are
--- rolled up, and is dropped when trainer export has archived it, or at once when ml_settings.archive_required is false.
--- At most eight weeks leave in one call, last of all, because that locks the log until the transaction ends: run it as a
--- statement of its own. What could not be done is in the report, and is tried again by the next call.
--- A p_at to come counts as now. Drift, performance, alerts, notifications that are done with, and errors are kept a year.
+-- rolled up, and is dropped when trainer export has archived it, or at once when ml_settings.archive_required is false;
+-- ml_archives says what was dropped. At most eight weeks leave in one call, last of all, because that locks the log until
+-- the transaction ends: run it as a statement of its own. What could not be done is in the report, and is tried again by
+-- the next call. A p_at to come counts as now. Drift, performance, alerts, notifications that are done with, and errors are kept a year.
 
 CREATE OR REPLACE FUNCTION ml.apply_retention(p_at timestamptz DEFAULT now())
 RETURNS jsonb
@@ -38,6 +38,8 @@ DECLARE
     v_waiting text[] := '{}'::text[];
     v_failed jsonb := '{}'::jsonb;
     v_left integer := 0;
+    v_leaving text[] := '{}'::text[];
+    v_counts bigint[] := '{}'::bigint[];
     v_report jsonb;
 BEGIN
     IF p_at IS NULL OR NOT isfinite(p_at) THEN
@@ -49,7 +51,7 @@ BEGIN
         RAISE EXCEPTION 'ml_settings has no row: restore it with INSERT INTO ml_settings DEFAULT VALUES'
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('ml.apply_retention', 0)) THEN
+    IF NOT ml.lock_job('retention') THEN
         RETURN jsonb_build_object('status', 'skipped', 'reason', 'retention is being applied already');
     END IF;
     SELECT * INTO v_state FROM public.ml_jobs AS j WHERE j.job = 'roll_up' FOR UPDATE;
@@ -119,10 +121,20 @@ BEGIN
                 v_week.partition, 'its hours are not rolled up yet: call ml.tick() until nothing is left'::text);
             CONTINUE;
         END IF;
-        IF cardinality(v_archived) >= v_most_weeks THEN
+        IF cardinality(v_leaving) >= v_most_weeks THEN
             v_left := v_left + 1;
             CONTINUE;
         END IF;
+        v_rows := NULL;
+        IF NOT v_settings.archive_required THEN
+            -- Counted now, not while the log is locked.
+            EXECUTE format('SELECT count(*) FROM public.%I', v_week.partition) INTO v_rows;
+        END IF;
+        v_leaving := v_leaving || v_week.partition;
+        v_counts := v_counts || v_rows;
+    END LOOP;
+
+    FOR v_week IN SELECT l.partition, l.rows FROM unnest(v_leaving, v_counts) AS l (partition, rows) LOOP
         -- From the first success on the log is locked: no more waiting.
         v_problem := ml.detach_week(v_week.partition, CASE WHEN v_archived = '{}' THEN 3 ELSE 1 END);
         IF v_problem IS NULL THEN
@@ -130,7 +142,7 @@ BEGIN
             IF v_settings.archive_required THEN
                 v_waiting := v_waiting || v_week.partition;
             ELSE
-                v_problem := ml.drop_week(v_week.partition, true);
+                v_problem := ml.drop_week(v_week.partition, true, v_week.rows);
             END IF;
         END IF;
         IF v_problem IS NOT NULL THEN

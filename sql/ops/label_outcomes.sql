@@ -16,6 +16,8 @@
 -- of the definition's bars. A bar that touches both is a loss. No outcome before a barrier is touched or all bars
 -- have ended by p_at.
 --
+-- An event that another session is changing is left as it is and counted as locked; it has its turn in the next run.
+--
 -- outcome_at          end of the bar that decided: the outcome was not known earlier.
 -- realized_pnl        (exit - entry) / entry in the event's direction, before costs. Exit is the barrier, or the open
 --                     of the deciding bar when it opened beyond it, or the close of the last bar of a timeout.
@@ -265,6 +267,32 @@ BEGIN
                 )
             ),
 
+            -- Label columns that are free and not what they would be.
+            fillable AS MATERIALIZED (
+                SELECT c.id
+                FROM chosen AS c
+                INNER JOIN public.pattern_events AS e ON e.id = c.id
+                WHERE v_fills
+                    AND ((e.outcome_label IS NULL AND e.label_source IS NULL) OR (p_relabel AND e.label_source = p_label))
+                    AND (e.outcome_label, e.outcome_at, e.realized_pnl, e.max_drawdown, e.data_quality_score)
+                    IS DISTINCT FROM (
+                        c.outcome_label, c.outcome_at, c.realized_pnl, c.max_drawdown, c.data_quality_score
+                    )
+            ),
+
+            -- An event that another session has changed and not committed is left for the next run; labelling does not
+            -- wait for it.
+            locked AS MATERIALIZED (
+                SELECT e.id FROM public.pattern_events AS e
+                WHERE e.id IN (SELECT f.id FROM fillable AS f)
+                ORDER BY e.detected_at, e.id
+                FOR NO KEY UPDATE OF e SKIP LOCKED
+            ),
+
+            left_out AS MATERIALIZED (
+                SELECT f.id FROM fillable AS f WHERE NOT EXISTS (SELECT FROM locked AS k WHERE k.id = f.id)
+            ),
+
             withdrawn AS (
                 UPDATE public.pattern_labels AS l
                 SET
@@ -273,6 +301,7 @@ BEGIN
                     withdrawn_reason = 'labelled again'
                 FROM changed AS c
                 WHERE l.id = c.standing_id AND l.withdrawn_at IS NULL
+                    AND NOT EXISTS (SELECT FROM left_out AS o WHERE o.id = c.id)
                 RETURNING l.id
             ),
 
@@ -287,6 +316,7 @@ BEGIN
                 FROM changed AS c
                 -- Counted so that all that is withdrawn is withdrawn before a label is stored in its place.
                 WHERE (SELECT count(*) FROM withdrawn AS w) >= 0
+                    AND NOT EXISTS (SELECT FROM left_out AS o WHERE o.id = c.id)
                 -- The order keeps two runs at a time from waiting for each other.
                 ORDER BY c.detected_at, c.id
                 -- The other run stored the same label.
@@ -304,7 +334,7 @@ BEGIN
                     label_source = p_label,
                     data_quality_score = c.data_quality_score
                 FROM chosen AS c
-                WHERE v_fills AND e.id = c.id
+                WHERE v_fills AND e.id = c.id AND c.id IN (SELECT k.id FROM locked AS k)
                     -- Looked at again under the row's lock: an analyst may have been faster.
                     AND (
                         (e.outcome_label IS NULL AND e.label_source IS NULL)
@@ -332,6 +362,7 @@ BEGIN
                 'loss', (SELECT count(*) FROM written AS w WHERE w.outcome_label = 'loss'),
                 'timeout', (SELECT count(*) FROM written AS w WHERE w.outcome_label = 'timeout'),
                 'both_barriers', (SELECT count(*) FROM written AS w WHERE w.both_touched),
+                'locked', (SELECT count(*) FROM left_out),
                 'pending', (SELECT count(*) FROM result AS r WHERE r.skipped = 'pending'),
                 'no_direction', (SELECT count(*) FROM result AS r WHERE r.skipped = 'no_direction'),
                 'no_bar', (SELECT count(*) FROM result AS r WHERE r.skipped = 'no_bar'),

@@ -34,7 +34,7 @@ CREATE TABLE public.ml_metrics_1m (
 COMMENT ON TABLE public.ml_metrics_1m IS
     'Counts and histograms of predictions by minute, source, role and version; rows can be merged by adding them up.';
 COMMENT ON COLUMN public.ml_metrics_1m.bucket IS 'Start of the minute.';
-COMMENT ON COLUMN public.ml_metrics_1m.model_version IS 'Empty when no model was asked.';
+COMMENT ON COLUMN public.ml_metrics_1m.model_version IS 'Empty when no model was asked; unregistered when it is not in ml_models.';
 COMMENT ON COLUMN public.ml_metrics_1m.attempted IS 'Predictions that were for ML to make: enabled and in the rollout.';
 COMMENT ON COLUMN public.ml_metrics_1m.used IS 'Attempted ones whose score was used.';
 COMMENT ON COLUMN public.ml_metrics_1m.fallbacks IS 'Attempted ones that fell back to another score.';

@@ -369,3 +369,112 @@ def test_two_roll_ups_at_once_do_the_work_once(db, db_url):
         assert roll_up(db, START + HOUR)["status"] == "skipped"
     with pytest.raises(psycopg.Error, match="p_limit is 0: it must be at least 1"):
         roll_up(db, START + 2 * HOUR, limit=0)
+
+
+# --------------------------------------------------------------------------------- what others put into the log
+
+
+def log_external(db, versions, at):
+    """Predictions from elsewhere, under any names."""
+    db.execute("SELECT ml.create_prediction_partitions(%s, 0)", (at,))
+    db.execute(
+        "INSERT INTO ml_predictions (event_id, predicted_at, source, role, model_version, ml_confidence, latency_us)"
+        " SELECT gen_random_uuid(), %s, 'external', 'champion', version, 0.5, -7 FROM unnest(%s::text[]) AS version",
+        (at, versions),
+    )
+
+
+def test_made_up_versions_of_any_length_are_one_row_and_stop_neither_roll_up_nor_retention(db):
+    now = datetime.now(UTC)
+    old = now - timedelta(days=200)
+    # Random text: a long version of one letter would be compressed to what an index takes.
+    long = value(db, "SELECT string_agg(md5(n::text), '') FROM generate_series(1, 375) AS n")
+    versions = [long, "", "toy", None, *(f"made up {n}" for n in range(2000))]
+    log(db, [prediction(old)])
+    for at in (old, now - HOUR):
+        log_external(db, versions, at)
+    assert len(long) == 12_000
+    found = rows(db, "SELECT * FROM ml.metrics_by_hour(NULL, NULL) WHERE source = 'external'")
+    settle(db, now)
+    expected = {"unregistered": 2 * 2002, "toy": 2, "": 2}
+    kept = rows(db, "SELECT * FROM ml_metrics_1h WHERE source = 'external' AND bucket < %s", now - timedelta(days=100))
+    minutes = rows(db, "SELECT * FROM ml_metrics_1m WHERE source = 'external'")
+    assert len(found) == 6 and len(kept) == len(minutes) == 3
+    for counted in (found, kept + minutes):
+        totals = {}
+        for row in counted:
+            totals[row["model_version"]] = totals.get(row["model_version"], 0) + row["predictions"]
+            assert (row["timed"], row["latency_sum_us"], row["latency_histogram"]) == (0, 0, [])
+        assert totals == expected
+    assert value(db, "SELECT ml.apply_retention()")["status"] == "done"
+    assert value(db, "SELECT min(predicted_at) FROM ml_predictions") > old
+
+
+def test_the_past_before_the_first_roll_up_is_counted_by_hand(db):
+    """Imported later, long ago: before all that is rolled up, and before the minutes that are kept."""
+    end = START + timedelta(days=60)
+    log(db, [prediction(end - HOUR)])
+    settle(db, end + 2 * MINUTE)
+    imported = random_predictions(400, START, timedelta(days=59))
+    log(db, imported)
+    before = stored(db, "ml_metrics_1h")
+    assert value(db, "SELECT ml.recompute_metrics('-infinity', 'infinity')") > 0
+    expected = summary([*imported, *before_predictions(db, end - HOUR)], HOUR)
+    assert len(before) == 1
+    assert_same(stored(db, "ml_metrics_1h"), expected)
+    assert_same(by_hour(db), expected)
+    total = "SELECT sum(predictions) FROM ml.metrics_by_{}(NULL, NULL)"
+    assert value(db, total.format("minute")) == value(db, total.format("hour")) == 401
+    assert value(db, "SELECT ml.recompute_metrics('-infinity', 'infinity')") == 0
+    # Bounds within an hour take in the whole hour.
+    log(db, [prediction(START + timedelta(minutes=5))])
+    at = START + timedelta(minutes=30)
+    assert value(db, "SELECT ml.recompute_metrics(%s, %s)", at, at + MINUTE) == 1
+    assert value(db, total.format("minute")) == value(db, total.format("hour")) == 402
+
+
+def before_predictions(db, at):
+    """Return what the log holds at a time, as it was given."""
+    return [dict(row) for row in rows(db, "SELECT * FROM ml_predictions WHERE predicted_at = %s", at)]
+
+
+# ------------------------------------------------------------------------------------------ locks, other databases
+
+
+def test_an_advisory_lock_of_anybody_stops_nothing(db, db_url):
+    log(db, [prediction(START)])
+    with psycopg.connect(db_url) as other:
+        for job in ("roll_up", "evaluate_alerts", "tick", "nightly", "apply_retention", "run_performance"):
+            other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"ml.{job}",))
+        for name in ("ml.create_prediction_partitions", "pattern-confidence drift"):
+            other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (name,))
+        report = value(db, "SELECT ml.nightly(%s)", START + HOUR)
+        assert report["failed"] == []
+        assert "skipped" not in {step["status"] for step in report["steps"].values()}
+        assert roll_up(db, START + 2 * HOUR)["status"] == "done"
+
+
+def test_a_lock_whose_row_is_gone_is_made_again(db):
+    db.execute("DELETE FROM ml.job_locks")
+    for _ in range(2):
+        assert value(db, "SELECT ml.lock_job('tick')")
+    assert value(db, "SELECT count(*) FROM ml.job_locks") == 1
+
+
+def test_a_transaction_of_another_database_holds_up_nothing(db, db_url, empty_db_url):
+    log(db, [prediction(START)])
+    settle(db, START + HOUR)
+    with psycopg.connect(empty_db_url) as elsewhere, psycopg.connect(empty_db_url) as later:
+        elsewhere.execute("SELECT pg_current_xact_id()")
+        # Ids of before and after another one that has ended: named by the snapshot, and beyond it.
+        db.execute("SELECT pg_current_xact_id()")
+        later.execute("SELECT pg_current_xact_id()")
+        log(db, [prediction(START + HOUR)])
+        settle(db, START + 2 * HOUR)
+        assert value(db, "SELECT sum(predictions) FROM ml_metrics_1m") == 2
+        with psycopg.connect(db_url) as here:
+            here.execute("SELECT pg_current_xact_id()")
+            for minutes in (1, 2, 3):
+                roll_up(db, START + 2 * HOUR + minutes * MINUTE)
+            state = one(db, "SELECT * FROM ml_jobs WHERE job = 'roll_up'")
+            assert state["final_until"] < START + 2 * HOUR + 2 * MINUTE

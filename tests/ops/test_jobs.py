@@ -124,6 +124,27 @@ def test_a_night_labels_makes_room_recounts_and_retains(db):
     assert report["steps"]["retention"]["waiting_for_export"] == []
 
 
+def test_the_night_locks_events_only_after_all_measurements(db, db_url):
+    """A night that meets an event in use labels the others; who updates a labelled event waits for retention alone."""
+    go_live(db)
+    times = add_bars(db, count=760)
+    free, used = (insert_event(db, detected_at=times[place])["id"] for place in (715, 720))
+    with psycopg.connect(db_url) as other:
+        other.execute("UPDATE pattern_events SET rule_confidence = 0.1 WHERE id = %s", (used,))
+        report = run(db, "nightly")
+        assert report["failed"] == []
+        assert (report["steps"]["labels"]["labelled"], report["steps"]["labels"]["locked"]) == (1, 1)
+    labelled = rows(db, "SELECT id FROM pattern_events WHERE outcome_label IS NOT NULL")
+    assert [row["id"] for row in labelled] == [free]
+    source = value(db, "SELECT prosrc FROM pg_proc WHERE oid = 'ml.nightly'::regproc")
+    assert (
+        source.index("'performance'")
+        < source.index("'alerts'")
+        < source.index("'labels'")
+        < source.index("'retention'")
+    )
+
+
 @pytest.mark.parametrize("name", ["tick", "nightly"])
 def test_two_at_once_do_the_work_once(db, db_url, name):
     with psycopg.connect(db_url) as other:

@@ -288,3 +288,31 @@ def test_labelling_writes_label_columns_only(db: psycopg.Connection[Any], calm: 
 def test_wrong_parameters_are_refused(db: psycopg.Connection[Any], parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(psycopg.errors.InvalidParameterValue, match=message):
         label(db, **parameters)
+
+
+def test_an_event_in_use_is_left_for_the_next_run_and_only_what_is_written_is_locked(
+    db: psycopg.Connection[Any], db_url: str, calm: pd.DataFrame
+) -> None:
+    detected = [pd.Timestamp(calm["ts"].iloc[place]).to_pydatetime() for place in (105, 110, 115)]
+    used, free, theirs = (insert_event(db, at) for at in detected)
+    db.execute(
+        "UPDATE public.pattern_events SET outcome_label = 'win', outcome_at = %s WHERE id = %s",
+        (detected[2] + DAY, theirs),
+    )
+    with psycopg.connect(db_url) as writer, psycopg.connect(db_url) as labeller, psycopg.connect(db_url) as third:
+        writer.execute("UPDATE public.pattern_events SET rule_confidence = 0.1 WHERE id = %s", (used,))
+        labeller.execute("SET lock_timeout = '100ms'")
+        report = label(labeller)
+        assert (report["labelled"], report["locked"]) == (2, 1)
+        # Another session may change what labelling has not written.
+        third.execute("SET lock_timeout = '100ms'")
+        third.execute("UPDATE public.pattern_events SET rule_confidence = 0.2 WHERE id = %s", (theirs,))
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            third.execute("UPDATE public.pattern_events SET rule_confidence = 0.2 WHERE id = %s", (free,))
+        third.rollback()
+        labeller.commit()
+        assert labels(db)[used] == (None,) * 6
+        assert db.execute("SELECT count(*) FROM public.pattern_labels WHERE event_id = %s", (used,)).fetchone() == (0,)
+    report = label(db)
+    assert (report["labelled"], report["locked"]) == (1, 0)
+    assert labels(db)[used][4] == "TB2"

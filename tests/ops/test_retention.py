@@ -112,6 +112,23 @@ def test_without_the_need_of_an_archive_weeks_are_dropped_at_once(aged):
     assert report["archived"] != []
     assert report["dropped"] == before + report["archived"]
     assert weeks(aged, "ml_archive") == [] and report["waiting_for_export"] == []
+    # Who asks later where they are is told.
+    record = rows(aged, "SELECT * FROM ml_archives ORDER BY partition")
+    assert [row["partition"] for row in record] == report["dropped"]
+    for row in record:
+        assert (row["rows"], row["file"], row["bytes"], row["sha256"]) == (1, None, None, None)
+        assert row["dropped_by_setting"] == "archive_required = false, retention_predictions = 150 days"
+        assert abs(row["exported_at"] - datetime.now(UTC)) < timedelta(minutes=1)
+    aged.execute("UPDATE ml_settings SET archive_required = true")
+    assert retain(aged)["waiting_for_export"] == []
+
+
+def test_what_was_exported_is_not_recorded_as_dropped_without_it(aged):
+    (first, *_) = retain(aged)["archived"]
+    aged.execute("INSERT INTO ml_archives (partition, rows, file, bytes, sha256) VALUES (%s, 1, 'f', 1, 'x')", (first,))
+    aged.execute("UPDATE ml_settings SET archive_required = false")
+    assert first in retain(aged)["dropped"]
+    assert [row["file"] for row in rows(aged, "SELECT file FROM ml_archives WHERE partition = %s", first)] == ["f"]
 
 
 def test_at_most_eight_weeks_leave_in_one_run(aged):

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pyarrow.parquet as pq
 import pytest
 from prediction_log import log, prediction, random_predictions
@@ -205,8 +206,6 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(archived, db_url, tmp_path):
 
 def test_ctrl_c_leaves_no_half_file_and_nothing_is_lost(archived, db_url, tmp_path):
     """The lock of another session holds the command between file and record."""
-    import psycopg
-
     with psycopg.connect(db_url) as other:
         other.execute(f"LOCK TABLE ml_archive.{WEEK} IN ACCESS SHARE MODE")
         running = subprocess.Popen(
@@ -275,3 +274,71 @@ def test_without_pyarrow_there_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"pyarrow is not installed: pip install 'pattern-confidence\[archive\]'"):
         export.parquet()
+
+
+OTHER_WEEK, OTHER = "ml_predictions_2025w12", START + timedelta(days=14)
+
+
+@pytest.fixture
+def two_archived(archived):
+    """Two weeks that wait for their export."""
+    log(archived, [prediction(OTHER)])
+    archive(archived, OTHER_WEEK)
+    return archived
+
+
+def test_a_week_in_use_does_not_stop_the_others_and_is_named(two_archived, db_url, tmp_path):
+    with psycopg.connect(db_url) as reader:
+        reader.execute(f"SELECT count(*) FROM ml_archive.{WEEK}")
+        done = trainer("export", "--to", str(tmp_path), "--database-url", db_url)
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{tmp_path}/{OTHER_WEEK}.parquet: 1 rows, ")
+    assert done.stderr == (
+        f"trainer: 1 of 2 weeks were not exported. {WEEK} was not dropped: another session uses it. "
+        f"The file {tmp_path}/{WEEK}.parquet stays; run trainer export again.\n"
+    )
+    assert there(two_archived) and not there(two_archived, OTHER_WEEK)
+    assert trainer("export", "--to", str(tmp_path), "--database-url", db_url).returncode == 0
+    assert not there(two_archived)
+
+
+def test_a_second_export_takes_the_other_weeks(two_archived, db_url, tmp_path, monkeypatch):
+    """The first one is in the middle of a week when the second one starts."""
+    second = []
+    written = export._write_part
+
+    def meanwhile(*given):
+        if not second:
+            second.append(trainer("export", "--to", str(tmp_path), "--database-url", db_url))
+        return written(*given)
+
+    monkeypatch.setattr(export, "_write_part", meanwhile)
+    assert [done.source for done in export_weeks(two_archived, tmp_path)] == [WEEK]
+    assert second[0].returncode == 1
+    assert second[0].stdout.startswith(f"{tmp_path}/{OTHER_WEEK}.parquet: 1 rows, ")
+    assert second[0].stderr == (
+        f"trainer: 1 of 2 weeks were not exported. {WEEK} is in use, most likely by another export that is running: "
+        "run it again later.\n"
+    )
+    assert [row["partition"] for row in rows(two_archived, "SELECT * FROM ml_archives ORDER BY 1")] == [
+        WEEK,
+        OTHER_WEEK,
+    ]
+
+
+def test_a_week_that_another_export_has_finished_is_no_failure(two_archived, tmp_path, monkeypatch):
+    written = export.write
+
+    def late(connection, source, file, **options):
+        done = written(connection, source, file, **options)
+        if source.name == WEEK:
+            monkeypatch.setattr(export, "write", written)
+            assert len(list(export_weeks(two_archived, tmp_path))) == 2
+        return done
+
+    monkeypatch.setattr(export, "write", late)
+    assert list(export_weeks(two_archived, tmp_path)) == []
+    assert [row["partition"] for row in rows(two_archived, "SELECT * FROM ml_archives ORDER BY 1")] == [
+        WEEK,
+        OTHER_WEEK,
+    ]

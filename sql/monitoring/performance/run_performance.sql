@@ -1,5 +1,6 @@
 -- Measures and estimates the performance of every version with live predictions in a window, and judges it by the baseline.
--- Called by: ml.nightly, operators. Calls: ml.measure_performance, ml.estimate_performance, ml.measure_baseline.
+-- Called by: ml.nightly, operators.
+-- Calls: ml.lock_job, ml.measure_performance, ml.estimate_performance, ml.measure_baseline.
 -- Reads: ml_settings, ml_baselines, ml_baseline_performance. Writes: ml_performance, ml_baseline_performance.
 
 -- A run is known by p_at, which is the end of its window; run again, it replaces its rows. The window should be some times
@@ -46,7 +47,7 @@ BEGIN
     v_from := p_at - p_window;
 
     -- Of two at once the second replaces what the first wrote, instead of failing on its key.
-    PERFORM pg_advisory_xact_lock(hashtextextended('ml.run_performance', 0));
+    PERFORM ml.lock_job('performance', true);
 
     FOR v_baseline IN
         SELECT newest.baseline_id

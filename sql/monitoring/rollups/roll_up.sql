@@ -1,12 +1,13 @@
 -- Stores what has become final of the log in ml_metrics_1m and ml_metrics_1h; the work of one call is bounded.
--- Called by: ml.tick, ml.nightly. Calls: ml.summarize_predictions, ml.merge_minutes, ml.recompute_metrics.
+-- Called by: ml.tick, ml.nightly.
+-- Calls: ml.lock_job, ml.runs_before, ml.summarize_predictions, ml.merge_minutes, ml.recompute_metrics.
 -- Reads: ml_predictions, ml_settings, pg_catalog. Writes: ml_metrics_1m, ml_metrics_1h, ml_jobs.
 --
 -- A prediction carries the time of its scoring and is seen when its transaction commits. A call notes the time and takes
 -- a transaction id; once every transaction below that id has ended, no prediction from before that time can appear any
--- more, and its minutes are final (scoring takes an id at most a second after its time). A transaction that stays open
--- must not hold up the rest: what is 15 minutes old is stored without it, and counted once more when it has ended.
--- Nothing on the way of a write is locked.
+-- more, and its minutes are final (scoring takes an id at most a second after its time). A transaction of another
+-- database of the server holds up nothing, and one of this database that stays open not for long: what is 15 minutes old
+-- is stored without it, and counted once more when it has ended. Nothing on the way of a write is locked.
 --
 -- Oldest first, at most about p_limit predictions; rolled_up_until says how far it is, left_minutes how much is left.
 
@@ -43,9 +44,6 @@ BEGIN
         RAISE EXCEPTION 'p_limit is %: it must be at least 1', coalesce(p_limit::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('ml.roll_up', 0)) THEN
-        RETURN jsonb_build_object('status', 'skipped', 'reason', 'another roll-up is running');
-    END IF;
     -- The id must be taken now: one that this transaction has already, or a snapshot of the whole of it, says nothing
     -- about what was scored after its start.
     v_now := CASE
@@ -53,6 +51,9 @@ BEGIN
             THEN clock_timestamp()
         ELSE transaction_timestamp()
     END;
+    IF NOT ml.lock_job('roll_up') THEN
+        RETURN jsonb_build_object('status', 'skipped', 'reason', 'another roll-up is running');
+    END IF;
     v_xid := pg_current_xact_id();
     v_snapshot := pg_current_snapshot();
     v_closed := date_bin(v_minute, least(p_at, v_now) - interval '1 second', v_origin);
@@ -81,15 +82,12 @@ BEGIN
             date_bin(v_hour, least(p_at, v_now) - s.retention_metrics_1m, v_origin), v_state.rolled_up_until
         ) INTO v_state.minutes_from FROM public.ml_settings AS s;
     END IF;
-    -- A snapshot names the running transactions below its xmax; from xmax on, up to v_xid, all are running.
-    v_idle := v_xid <= pg_snapshot_xmax(v_snapshot) AND NOT EXISTS (SELECT FROM pg_snapshot_xip(v_snapshot));
+    v_idle := NOT ml.runs_before(v_xid, v_snapshot);
     IF v_state.checkpoint_at IS NULL OR v_idle THEN
         v_state.checkpoint_at := v_closed;
         v_state.checkpoint_xid := v_xid;
     END IF;
-    v_ended := v_state.checkpoint_xid <= pg_snapshot_xmax(v_snapshot) AND NOT EXISTS (
-        SELECT FROM pg_snapshot_xip(v_snapshot) AS running (xid) WHERE running.xid < v_state.checkpoint_xid
-    );
+    v_ended := NOT ml.runs_before(v_state.checkpoint_xid, v_snapshot);
 
     v_target := greatest(
         CASE WHEN v_ended THEN v_state.checkpoint_at ELSE v_state.final_until END,

@@ -1,9 +1,12 @@
 -- Counts and histograms of the logged predictions from p_from up to p_to, by buckets of p_width, source, role and version.
 -- Called by: ml.metrics_by_minute, ml.metrics_by_hour, ml.roll_up, ml.recompute_metrics.
--- Calls: ml.latency_bucket, ml.confidence_bin, ml.count_bins. Reads: ml_predictions, ml_settings. Writes: nothing.
+-- Calls: ml.latency_bucket, ml.confidence_bin, ml.count_bins. Reads: ml_predictions, ml_models, ml_settings.
+-- Writes: nothing.
 --
 -- The one definition of what a row of ml_metrics_1m and ml_metrics_1h is. Confidences that are none (NULL, NaN, beyond
--- 0 to 1) are left out of their counts, sums and histograms. Buckets without predictions have no row.
+-- 0 to 1) are left out of their counts, sums and histograms, latencies below 0 count as not timed. Buckets without
+-- predictions have no row. Whoever may log predictions from elsewhere may name any version in them: those that are not
+-- in ml_models are counted together, as unregistered.
 
 CREATE OR REPLACE FUNCTION ml.summarize_predictions(
     p_from timestamptz, p_to timestamptz, p_width interval DEFAULT '1 minute'
@@ -21,10 +24,10 @@ AS $function$
             date_bin(p_width, p.predicted_at, '2000-01-01 00:00:00+00') AS bucket,
             p.source,
             p.role,
-            coalesce(p.model_version, '') AS model_version,
+            CASE WHEN p.model_version IS NULL THEN '' ELSE coalesce(m.version, 'unregistered') END AS model_version,
             p.role <> 'rule' AS attempted,
             p.source = 'update' AND p.role <> 'rule' AS rescored,
-            CASE WHEN p.role <> 'rule' THEN p.latency_us END AS latency_us,
+            CASE WHEN p.role <> 'rule' AND p.latency_us >= 0 THEN p.latency_us END AS latency_us,
             p.cold,
             p.cache_hit,
             p.fallback_reason,
@@ -36,6 +39,7 @@ AS $function$
             ml.confidence_bin(p.rule_confidence) AS rule_bin,
             ml.confidence_bin(p.blended_confidence) AS blended_bin
         FROM public.ml_predictions AS p
+        LEFT JOIN public.ml_models AS m ON m.version = p.model_version
         WHERE p.predicted_at >= p_from AND p.predicted_at < p_to
     ),
     grouped AS (

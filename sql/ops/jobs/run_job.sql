@@ -1,5 +1,6 @@
 -- Runs the steps of a job in order, unless it has run already or is running, and records the run in ml_jobs.
--- Called by: ml.tick, ml.nightly. Calls: ml.refusal_to_run, ml.run_step. Reads: ml_jobs. Writes: ml_jobs.
+-- Called by: ml.tick, ml.nightly. Calls: ml.lock_job, ml.refusal_to_run, ml.run_step. Reads: ml_jobs.
+-- Writes: ml_jobs.
 
 CREATE OR REPLACE FUNCTION ml.run_job(p_job text, p_at timestamptz, p_every interval, p_steps text [])
 RETURNS jsonb
@@ -15,7 +16,7 @@ DECLARE
     v_failed text[] := '{}'::text[];
     v_report jsonb;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('ml.' || p_job, 0)) THEN
+    IF NOT ml.lock_job(p_job) THEN
         RETURN jsonb_build_object('status', 'skipped', 'reason', 'another session is running it');
     END IF;
     v_refusal := ml.refusal_to_run(p_job, p_at, p_every);

@@ -1,5 +1,5 @@
 -- Makes the weekly partitions of ml_predictions from the week of p_at on, without blocking writers.
--- Called by: migrations, ml.nightly, trainer demo, trainer backfill. Calls: nothing. Reads: pg_catalog, ml_archives.
+-- Called by: migrations, ml.nightly, trainer demo, trainer backfill. Calls: ml.lock_job. Reads: pg_catalog, ml_archives.
 -- Writes: partitions of ml_predictions.
 
 CREATE OR REPLACE FUNCTION ml.create_prediction_partitions(
@@ -21,7 +21,7 @@ DECLARE
     v_grantee name;
     v_created integer := 0;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('ml.create_prediction_partitions', 0));
+    PERFORM ml.lock_job('partitions', true);
     FOR v_week IN 0..p_weeks_ahead LOOP
         v_from := v_first + v_week * interval '168 hours';
         v_name := 'ml_predictions_' || to_char(v_from, 'IYYY"w"IW');

@@ -1,4 +1,4 @@
--- One row for each week of the log that was exported to a file, with what is needed to check that file.
+-- One row for each week that was taken out of the log: the file it was exported to, or why it was dropped without one.
 -- Called by: nothing. Calls: nothing. Reads: nothing. Writes: nothing.
 
 CREATE TABLE public.ml_archives (
@@ -8,13 +8,21 @@ CREATE TABLE public.ml_archives (
     rows bigint NOT NULL,
     first_predicted_at timestamptz,
     last_predicted_at timestamptz,
-    file text NOT NULL,
-    bytes bigint NOT NULL,
-    sha256 text NOT NULL,
-    CONSTRAINT ml_archives_pkey PRIMARY KEY (partition, exported_at)
+    file text,
+    bytes bigint,
+    sha256 text,
+    dropped_by_setting text,
+    CONSTRAINT ml_archives_pkey PRIMARY KEY (partition, exported_at),
+    CONSTRAINT ml_archives_file_check CHECK (
+        pg_catalog.num_nulls(file, bytes, sha256) = CASE WHEN dropped_by_setting IS NULL THEN 0 ELSE 3 END
+    )
 );
 COMMENT ON TABLE public.ml_archives IS
-    'One row for each week of the log that was exported to a file, with what is needed to check that file.';
+    'One row for each week that was taken out of the log: the file it was exported to, or why it was dropped without one.';
 COMMENT ON COLUMN public.ml_archives.partition IS 'Name that the week had as a partition of ml_predictions.';
-COMMENT ON COLUMN public.ml_archives.file IS 'Where the file was written, on the machine that exported it.';
+COMMENT ON COLUMN public.ml_archives.exported_at IS 'When it was exported, or dropped without an export.';
+COMMENT ON COLUMN public.ml_archives.file IS
+    'Where the file was written, on the machine that exported it; NULL: the rows were dropped without an export.';
+COMMENT ON COLUMN public.ml_archives.dropped_by_setting IS
+    'The settings that let the rows be dropped without an export; NULL when they were exported.';
 COMMENT ON COLUMN public.ml_archives.sha256 IS 'SHA-256 of the file, in hexadecimal.';

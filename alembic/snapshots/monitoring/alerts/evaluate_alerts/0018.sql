@@ -1,5 +1,5 @@
 -- Evaluates the rules on every full minute since the last evaluation, records changes of state and what is to be delivered.
--- Called by: ml.tick, people. Calls: ml.compute_alert_states, ml.describe_alert. Reads: ml_alert_rules.
+-- Called by: ml.tick, people. Calls: ml.lock_job, ml.compute_alert_states, ml.describe_alert. Reads: ml_alert_rules.
 -- Writes: ml_alerts, ml_alert_transitions, ml_notifications; NOTIFY ml_alerts.
 
 -- At most the last 60 minutes are made up for; an earlier p_at than the last does nothing.
@@ -27,7 +27,7 @@ BEGIN
     IF p_at IS NULL OR NOT isfinite(p_at) THEN
         RAISE EXCEPTION 'p_at must be a time: leave it out for now' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('ml.evaluate_alerts', 0)) THEN
+    IF NOT ml.lock_job('alerts') THEN
         RETURN jsonb_build_object('status', 'skipped', 'reason', 'another session is evaluating the alerts');
     END IF;
     SELECT max(a.last_evaluated_at) INTO v_last FROM public.ml_alerts AS a;

@@ -1,5 +1,5 @@
 -- Measures drift of every live version that has a baseline, stores a row per feature and score, and sums it up.
--- Called by: ml.nightly, operators. Calls: ml.feature_drift, ml.feature_drift_score.
+-- Called by: ml.nightly, operators. Calls: ml.lock_job, ml.feature_drift, ml.feature_drift_score.
 -- Reads: ml_predictions, ml_baselines, ml_aliases.
 -- Writes: ml_drift.
 
@@ -36,7 +36,7 @@ BEGIN
     -- Refuses a method that does not exist before anything is replaced.
     PERFORM FROM ml.feature_drift(v_from, v_at, p_method, '');
     -- Two runs for the same time at once: the second waits and replaces the first.
-    PERFORM pg_advisory_xact_lock(hashtextextended('pattern-confidence drift', 0));
+    PERFORM ml.lock_job('drift', true);
     DELETE FROM public.ml_drift AS d
     WHERE d.run_at = v_at AND d.method = ANY (CASE p_method
         WHEN 'wasserstein' THEN ARRAY['wasserstein', 'jensen_shannon_natural']

@@ -4,7 +4,8 @@
 -- Reads: ml_predictions, ml_metrics_1m, ml_jobs. Writes: ml_metrics_1m, ml_metrics_1h.
 --
 -- Predictions are never changed, so a minute is complete when it has as many as the log. A minute that has more was
--- counted before its part of the log was archived, and stays. Returns how many minutes were replaced.
+-- counted before its part of the log was archived, and stays. Before the first minute that is kept, the same is done by
+-- the hour. Returns how many minutes, and hours of those times, were replaced.
 
 CREATE OR REPLACE FUNCTION ml.recompute_metrics(p_from timestamptz, p_to timestamptz)
 RETURNS integer
@@ -19,6 +20,7 @@ DECLARE
     v_state public.ml_jobs;
     v_from timestamptz;
     v_to timestamptz;
+    v_first_minutes timestamptz;
     v_bucket timestamptz;
     v_replaced integer := 0;
     v_hours timestamptz[] := '{}'::timestamptz[];
@@ -30,10 +32,41 @@ BEGIN
     IF v_state.rolled_up_until IS NULL THEN
         RETURN 0;
     END IF;
-    v_from := greatest(p_from, v_state.minutes_from);
     v_to := least(p_to, v_state.rolled_up_until);
+
+    -- All is of before the first prediction: nothing to count.
+    SELECT greatest(p_from, min(p.predicted_at)) INTO v_from FROM public.ml_predictions AS p;
+    IF v_from < least(v_to, v_state.minutes_from) THEN
+        v_from := date_bin(v_hour, v_from, v_origin);
+        v_first_minutes := least(
+            date_bin(v_hour, v_to + v_hour - interval '1 microsecond', v_origin), v_state.minutes_from,
+            date_bin(v_hour, v_state.rolled_up_until, v_origin)
+        );
+        FOR v_bucket IN
+            SELECT l.bucket
+            FROM (
+                SELECT date_bin(v_hour, p.predicted_at, v_origin) AS bucket, count(*) AS predictions
+                FROM public.ml_predictions AS p
+                WHERE p.predicted_at >= v_from AND p.predicted_at < v_first_minutes
+                GROUP BY 1
+            ) AS l
+            LEFT JOIN (
+                SELECT m.bucket, sum(m.predictions) AS predictions
+                FROM public.ml_metrics_1h AS m
+                WHERE m.bucket >= v_from AND m.bucket < v_first_minutes
+                GROUP BY m.bucket
+            ) AS s ON s.bucket = l.bucket
+            WHERE l.predictions > coalesce(s.predictions, 0)
+        LOOP
+            DELETE FROM public.ml_metrics_1h AS m WHERE m.bucket = v_bucket;
+            INSERT INTO public.ml_metrics_1h SELECT * FROM ml.summarize_predictions(v_bucket, v_bucket + v_hour, v_hour);
+            v_replaced := v_replaced + 1;
+        END LOOP;
+    END IF;
+
+    v_from := greatest(p_from, v_state.minutes_from);
     IF v_from >= v_to THEN
-        RETURN 0;
+        RETURN v_replaced;
     END IF;
     v_from := date_bin(v_minute, v_from, v_origin);
     v_to := date_bin(v_minute, v_to + v_minute - interval '1 microsecond', v_origin);

@@ -173,7 +173,12 @@ class AlertModel:
         ``clock``: what the server's says, None: no matter. By it, a last evaluation to come was a mistake.
         """
         now = minute_of(at)
-        if clock is not None and self.evaluated is not None and at <= clock + MINUTE < self.evaluated and now < self.evaluated:
+        if (
+            clock is not None
+            and self.evaluated is not None
+            and at <= clock + MINUTE < self.evaluated
+            and now < self.evaluated
+        ):
             self.evaluated = now - MINUTE
             for alert in self.alerts.values():
                 alert.put_back(self.evaluated)
@@ -195,6 +200,14 @@ class AlertModel:
             for key in known | set(seen) or {""}:
                 changes += self._advance(name, key, now, self._judge(rule, seen[key]) if key in seen else None)
         self.evaluated = now
+        for (name, key), alert in list(self.alerts.items()):
+            if (
+                key
+                and alert.state == "normal"
+                and alert.judged_at is not None
+                and now - alert.judged_at > timedelta(days=30)
+            ):
+                del self.alerts[name, key]
         return sorted(changes)
 
     def _judge(self, rule: Rule, seen: Seen) -> bool | None:

@@ -421,7 +421,9 @@ def test_timeline_of_a_month(db, month):
     assert skipped >= 10 and corrected == len(MISTAKES)
     assert {change.cause for change in found} == {"breached", "recovered", "no_data", "settled"}
     fired = {change.rule for change in found if change.after == "firing"}
-    on_a_quiet_day = {change.rule for change in found if change.after == "firing" and change.at.date() == at(23, "00:00").date()}
+    on_a_quiet_day = {
+        change.rule for change in found if change.after == "firing" and change.at.date() == at(23, "00:00").date()
+    }
     assert on_a_quiet_day == {"error_high_hour", "fallback_high_hour", "health_critical"}
     assert fired == set(RULES), set(RULES) - fired
     nearly = {change.rule for change in found if change.before == "pending" and change.after == "normal"}

@@ -443,7 +443,7 @@ def test_time_that_nobody_observed_fires_nothing(db):
     assert "health_critical" in firing(db)
 
 
-@pytest.mark.parametrize("given", ["infinity", "-infinity", None])
+@pytest.mark.parametrize("given", ["infinity", "-infinity", "4713-01-01 BC", "294276-12-31", None])
 def test_what_is_no_time_is_refused(db, given):
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
         db.execute("SELECT ml.evaluate_alerts(%s)", (given,))

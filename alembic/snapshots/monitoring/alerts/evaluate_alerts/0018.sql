@@ -30,7 +30,7 @@ DECLARE
     v_written integer;
     v_place text := '';
 BEGIN
-    IF p_at IS NULL OR NOT isfinite(p_at) THEN
+    IF (p_at BETWEEN '1900-01-01 00:00:00+00' AND '9999-01-01 00:00:00+00') IS NOT TRUE THEN
         RAISE EXCEPTION 'p_at must be a time: leave it out for now' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF NOT pg_try_advisory_xact_lock(hashtextextended('ml.evaluate_alerts', 0)) THEN

@@ -61,6 +61,14 @@ def test_a_clock_that_went_back_does_nothing_and_says_so(db, name):
     assert job(db, name)["last_run_at"] == AT
 
 
+def test_roll_ups_say_times_the_same_in_every_session(db):
+    run(db, "roll_up")
+    db.execute("SET timezone = 'Asia/Kathmandu'; SET datestyle = 'German'")
+    assert run(db, "roll_up", AT - timedelta(days=2))["reason"] == (
+        "p_at 2026-02-28 10:00:30+00 is before that of the last run, 2026-03-02 10:00:30+00"
+    )
+
+
 @pytest.mark.parametrize("name", ["tick", "nightly"])
 def test_a_run_at_a_time_to_come_does_not_stop_the_jobs_for_good(db, name):
     run(db, name, datetime.now(UTC) + timedelta(days=1000))

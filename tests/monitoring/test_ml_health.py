@@ -199,18 +199,23 @@ def test_alerts_evaluated_for_a_time_to_come_are_a_problem_until_the_next_run(db
 
 
 @pytest.mark.parametrize(
-    "columns", [{"fallback_reason": "bar_missing"}, {"fallback_reason": "error", "error_sqlstate": "22012"}]
+    ("columns", "advice"),
+    [
+        ({"fallback_reason": "bar_missing"}, "load bars, then call ml.backfill()"),
+        ({"fallback_reason": "error", "error_sqlstate": "22012"}, "mend the cause, or call ml.rollback()"),
+    ],
 )
-def test_when_all_of_five_fail_it_is_critical(db, columns):
+def test_when_all_of_five_fail_it_is_critical(db, columns, advice):
     go_live(db)
+    log(db, 30, role="rule", fallback_reason="not_in_rollout")
     log(db, 4, **columns)
     assert health_then(db)["status"] == "healthy"
     log(db, 1, **columns)
     health = health_then(db)
     assert (health["status"], health["components"]["inference"]["status"]) == ("critical", "critical")
     assert health["problems"][0] == (
-        f"none of the 5 events of the last 01:00:00 could be scored ({columns['fallback_reason']} 5):"
-        " mend the cause, or call ml.rollback()"
+        "none of the 5 events of the last 01:00:00 that ML was to score has its confidence"
+        f" ({columns['fallback_reason']} 5): {advice}"
     )
     log(db, 1)
     assert health_then(db)["status"] == "healthy"

@@ -221,10 +221,12 @@ BEGIN
     v_all_failed := coalesce(
         v_settings.enabled AND v_counts.attempted >= c_fewest_failures AND v_counts.fallbacks = v_counts.attempted, false);
     IF v_all_failed THEN
-        v_problem := format('none of the %s events of the last %s could be scored (%s): mend the cause, or call ml.rollback()',
+        v_problem := format('none of the %s events of the last %s that ML was to score has its confidence (%s): %s',
             v_counts.attempted, p_window,
             (SELECT string_agg(given.reason || ' ' || given.n, ', ' ORDER BY given.reason)
-             FROM jsonb_each_text(v_counts.reasons) AS given (reason, n)));
+             FROM jsonb_each_text(v_counts.reasons - '{disabled,not_in_rollout}'::text[]) AS given (reason, n)),
+            CASE WHEN v_featureless = v_counts.attempted THEN 'load bars, then call ml.backfill()'
+                ELSE 'mend the cause, or call ml.rollback()' END);
         v_critical := v_critical || v_problem;
     END IF;
     v_components := v_components || jsonb_build_object('inference', jsonb_build_object(

@@ -298,12 +298,12 @@ def test_an_earlier_time_and_the_same_minute_do_nothing(db):
     assert evaluate(db, NOON)["status"] == "done"
 
 
-def full_minute(db):
+def full_minute():
     return datetime.now(UTC).replace(second=0, microsecond=0)
 
 
 def test_an_evaluation_by_mistake_for_a_time_to_come_stops_nothing(db):
-    now = full_minute(db) - 20 * MINUTE
+    now = full_minute() - 20 * MINUTE
     log(db, calls(40, start=now, **ERROR))
     for minute in range(1, 12):
         evaluate(db, now + minute * MINUTE)
@@ -343,7 +343,7 @@ def test_an_evaluation_by_mistake_for_a_time_to_come_stops_nothing(db):
 
 
 def test_what_fires_still_after_a_mistake_is_not_told_again(db):
-    now = full_minute(db) - 20 * MINUTE
+    now = full_minute() - 20 * MINUTE
     db.execute("UPDATE ml_settings SET enabled = true; DELETE FROM ml_aliases")
     evaluate(db, now)
     evaluate(db, now + MINUTE)
@@ -358,7 +358,7 @@ def test_what_fires_still_after_a_mistake_is_not_told_again(db):
 
 
 def test_a_breach_that_was_seen_by_mistake_is_no_minute_of_two(db):
-    now = full_minute(db) - 20 * MINUTE
+    now = full_minute() - 20 * MINUTE
     evaluate(db, now)
     evaluate(db, now + timedelta(days=900))
     assert one(db, "SELECT state FROM ml_alerts WHERE rule = 'health_critical'") == {"state": "pending"}
@@ -367,6 +367,20 @@ def test_a_breach_that_was_seen_by_mistake_is_no_minute_of_two(db):
     assert "health_critical" not in firing(db)
     evaluate(db, now + 2 * MINUTE)
     assert "health_critical" in firing(db)
+
+
+def test_what_only_a_time_to_come_shows_ends_for_want_of_data(db):
+    now = full_minute() - 20 * MINUTE
+    add_drift_run(db, now + timedelta(days=900))
+    evaluate(db, now + timedelta(days=900))
+    assert "feature_drift" in firing(db)
+    for minute in range(1, 6):
+        evaluate(db, now + minute * MINUTE)
+    assert firing(db) == []
+    assert (
+        value(db, "SELECT cause FROM ml_alert_transitions WHERE rule = 'feature_drift' ORDER BY id DESC LIMIT 1")
+        == "no_data"
+    )
 
 
 @pytest.mark.parametrize("job", ["tick", "nightly"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import psycopg
@@ -52,10 +52,26 @@ def nightly_command(at: At = None, database_url: DatabaseUrl = None, as_json: As
 
 def _run(job: str, at: datetime | None, database_url: str | None, as_json: bool) -> None:
     with connect(resolve_url(database_url), autocommit=True) as connection:
-        report = run_job(connection, job, as_utc(at))
+        time = as_utc(at)
+        if time is not None:
+            _warn_of_time_to_come(connection, time)
+        report = run_job(connection, job, time)
     typer.echo(json.dumps(report) if as_json else describe(job, report))
     if report.get("failed"):
         raise typer.Exit(1)
+
+
+def _warn_of_time_to_come(connection: psycopg.Connection[Any], time: datetime) -> None:
+    row = connection.execute(b"SELECT clock_timestamp()").fetchone()
+    assert row is not None  # noqa: S101  a SELECT without FROM gives one row
+    ahead = time - row[0]
+    if ahead > timedelta(minutes=1):
+        distance = timedelta(seconds=int(ahead.total_seconds()))
+        typer.echo(
+            f"Warning: --at {time:%Y-%m-%d %H:%M:%S%z} is {distance} ahead of the server's clock: what alerts say is "
+            "of that time until the next run for now.",
+            err=True,
+        )
 
 
 def describe(job: str, report: dict[str, Any]) -> str:

@@ -46,6 +46,8 @@ RULES = {
     "fallback_high": Rule("warning", "fallback_rate", ">", 0.20, 10, _minutes(5), 20, True),
     "error_warning": Rule("warning", "error_rate", ">", 0.05, 5, _minutes(3), 20, False),
     "error_high": Rule("warning", "error_rate", ">", 0.10, 5, _minutes(3), 20, True),
+    "fallback_high_hour": Rule("warning", "fallback_rate", ">", 0.20, 10, _minutes(60), 5, True),
+    "error_high_hour": Rule("warning", "error_rate", ">", 0.10, 10, _minutes(60), 5, True),
     "breaker_open": Rule("warning", "breaker_open", ">", 0, 0, _minutes(5), 1, True),
     "cache_hit_low": Rule("warning", "cache_hit_rate", "<", 0.60, 10, _minutes(5), 20, False),
     "triggers_disabled": Rule("warning", "disabled_triggers", ">", 0, 10, _minutes(5), 1, True),
@@ -54,6 +56,7 @@ RULES = {
     "partition_missing": Rule("critical", "partition_days", "<", 2, 0, _minutes(5), 1, True),
     "scheduler_missing": Rule("warning", "minutes_since_tick", ">", 10, 2, _minutes(5), 1, True),
     "nightly_missing": Rule("warning", "minutes_since_nightly", ">", 26 * 60, 2, _minutes(5), 1, True),
+    "job_failed": Rule("warning", "failed_jobs", ">", 0, 2, _minutes(5), 1, True),
     "feature_drift": Rule("info", "feature_drift_score", ">", 0.3, 0, timedelta(days=2), 1, False, "DRIFT_DETECTED"),
     "prediction_drift": Rule(
         "info", "prediction_drift_distance", ">", 0.3, 0, timedelta(days=2), 1, False, "DRIFT_DETECTED"
@@ -110,6 +113,15 @@ class _Alert:
     breached: int = 0
     judged_at: datetime | None = None
     resolved_at: datetime | None = None
+    pending_at: datetime | None = None
+
+    def put_back(self, to: datetime) -> None:
+        """What was seen later than a time counts as of that time; a breach that began later counts from now on."""
+        if self.state == "pending" and self.pending_at is not None and self.pending_at > to:
+            self.breached = 0
+        for name in ("judged_at", "resolved_at", "pending_at"):
+            time = getattr(self, name)
+            setattr(self, name, time and min(time, to))
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
@@ -155,9 +167,21 @@ class AlertModel:
         # How many of the first n calls.
         self._counts = {name: [0, *accumulate(flags)] for name, flags in counted.items()}
 
-    def evaluate(self, at: datetime) -> list[Transition] | None:
-        """Return the changes of state of an evaluation at a time, None when it has nothing to do."""
+    def evaluate(self, at: datetime, clock: datetime | None = None) -> list[Transition] | None:
+        """Return the changes of state of an evaluation at a time, None when it has nothing to do.
+
+        ``clock``: what the server's says, None: no matter. By it, a last evaluation to come was a mistake.
+        """
         now = minute_of(at)
+        if (
+            clock is not None
+            and self.evaluated is not None
+            and at <= clock + MINUTE < self.evaluated
+            and now < self.evaluated
+        ):
+            self.evaluated = now - MINUTE
+            for alert in self.alerts.values():
+                alert.put_back(self.evaluated)
         if self.evaluated is not None and now <= self.evaluated:
             return None
         first = now - 59 * MINUTE
@@ -176,6 +200,14 @@ class AlertModel:
             for key in known | set(seen) or {""}:
                 changes += self._advance(name, key, now, self._judge(rule, seen[key]) if key in seen else None)
         self.evaluated = now
+        for (name, key), alert in list(self.alerts.items()):
+            if (
+                key
+                and alert.state == "normal"
+                and alert.judged_at is not None
+                and now - alert.judged_at > timedelta(days=30)
+            ):
+                del self.alerts[name, key]
         return sorted(changes)
 
     def _judge(self, rule: Rule, seen: Seen) -> bool | None:
@@ -207,7 +239,7 @@ class AlertModel:
         if breached:
             forgotten = before == "pending" and silence > patience
             if before in ("normal", "resolved") or forgotten:
-                alert.breached = 0
+                alert.breached, alert.pending_at = 0, minute
             alert.breached += 1
             if before != "firing":
                 alert.state = "firing" if alert.breached >= max(rule.minutes, 1) else "pending"
@@ -237,6 +269,8 @@ class World:
     scored: list[tuple[datetime, bool]] = field(default_factory=list)
     drift: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
     performance: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    failed_jobs: list[tuple[datetime, int]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)  # by time
 
     def observe(self, name: str, at: datetime) -> Iterable[Seen]:
         """Return what a rule sees at a time."""
@@ -252,13 +286,22 @@ class World:
             newest = [found for found in runs if at - window < found[0] <= at]
             return max(newest, key=lambda found: found[0])[1] if newest else {}
 
+        def all_failed() -> bool:
+            first = bisect_left(self.calls, minute_of(at - timedelta(hours=1)), key=lambda call: call.at)
+            end = bisect_right(self.calls, at, key=lambda call: call.at)
+            return end - first >= 5 and all(call.fallback for call in self.calls[first:end])
+
         enabled = state(self.enabled, False)
         loaded = state(self.champion_loaded, True)
         open_breaker = enabled and state(self.breaker_open, False)
         simple = {
             "model_not_loaded": enabled and not loaded,
             "breaker_open": open_breaker,
-            "health_critical": not loaded or open_breaker,
+            "health_critical": not loaded
+            or open_breaker
+            or at >= state(self.partitions_until, at + MINUTE)
+            or (enabled and name == "health_critical" and all_failed()),
+            "job_failed": state(self.failed_jobs, 0),
             "triggers_disabled": state(self.triggers_missing, 0),
             "log_drops": within(self.drops),
             "partition_missing": (state(self.partitions_until, at) - at) / timedelta(days=1),

@@ -1,7 +1,7 @@
 """A simulated month of live scoring with everything that goes wrong: the timeline of alerts equals that of a second model.
 
 All predictions of the month are in the log from the start; evaluations are called for times of the month, now every
-minute, now after hours, some for a time that has been. Run with ``-s`` to see the timeline.
+minute, now after hours, some for a time that has been, some by mistake for one that is decades away. Run with ``-s`` to see the timeline.
 """
 
 import json
@@ -16,17 +16,18 @@ from alert_model import RATES, RULES, AlertModel, Call, Transition, World
 from prediction_log import COLUMNS, prediction
 from support import one, rows, value
 
-START = datetime(2030, 3, 1, tzinfo=UTC)  # clocks change on 10 March in New York and on 31 March in Europe
+START = datetime(2024, 3, 1, tzinfo=UTC)  # clocks change on 10 March in New York and on 31 March in Europe
 DAYS = 30
 NEW_YORK = ZoneInfo("America/New_York")
 MINUTE = timedelta(minutes=1)
 CHAMPION = "v0002"
+QUIET_DAYS = (23, 24)  # a Saturday and a Sunday
 
 
 def market_minutes():
     """The minutes of regular trading in New York: 14:30 to 21:00 UTC, from 10 March on 13:30 to 20:00."""
     for day in range(DAYS):
-        opening = datetime(2030, 3, 1, 9, 30, tzinfo=NEW_YORK) + timedelta(days=day)
+        opening = datetime(2024, 3, 1, 9, 30, tzinfo=NEW_YORK) + timedelta(days=day)
         if opening.weekday() < 5:
             yield from (opening.astimezone(UTC) + minute * MINUTE for minute in range(390))
 
@@ -44,6 +45,8 @@ def incidents(generator, trading):
                 found[first + minute * MINUTE, kind] = share
     for minute in range(25):  # long enough for the rule that waits longest, with the fewest observations
         found[trading[100] + minute * MINUTE, "no cache"] = 0.9
+    for minute in range(3):  # almost long enough for the rule that waits longest
+        found[at(7, "16:30") + minute * MINUTE, "fallback"] = 1.0
     return found
 
 
@@ -56,7 +59,7 @@ def calls_of_the_month(generator):
     for offset in range(DAYS * 24 * 60):
         start = START + offset * MINUTE
         count = max(round(generator.gauss(12, 3.5)), 0) if start in busy else generator.random() < 0.02
-        if (start, "silence") in happening:
+        if (start, "silence") in happening or start.day in QUIET_DAYS:
             count = 0
         for _ in range(int(count)):
             at = start + timedelta(microseconds=generator.randrange(60_000_000))
@@ -91,6 +94,30 @@ def calls_of_the_month(generator):
                 found.append(prediction(at, model_version=CHAMPION, **bad, **ignored))
             if generator.random() < 0.05:
                 found.append(prediction(at, role="rule", model_version=None, fallback_reason="not_in_rollout"))
+    return found + calls_of_quiet_days()
+
+
+def calls_of_quiet_days():
+    """A call every four minutes: too few for the rules that look at minutes."""
+    found = []
+    for day in QUIET_DAYS:
+        for number in range(90):
+            time = at(day, "09:00", 5) + 4 * number * MINUTE
+            clock = time.strftime("%H:%M")
+            if day == 23:  # everything fails for well over an hour
+                failed, fell_back = "11:00" <= clock < "12:40", False
+            else:  # seven fallbacks, four of them errors, are within one hour for four minutes
+                failed = clock in ("10:00", "10:04", "10:08", "10:56")
+                fell_back = clock in ("10:12", "10:16", "10:20")
+            found.append(
+                prediction(
+                    time,
+                    model_version=CHAMPION,
+                    latency_us=5_000,
+                    fallback_reason="error" if failed else "bar_missing" if fell_back else None,
+                    error_sqlstate="22012" if failed else None,
+                )
+            )
     return found
 
 
@@ -125,6 +152,11 @@ SWITCHES = (
     (at(12, "09:10"), "loaded", False),  # nothing to say while ML is off
     (at(12, "09:20"), "loaded", True),
     (at(12, "09:30"), "enabled", True),
+    (at(13, "03:00"), "jobs failed", 1),
+    (at(13, "03:09"), "jobs failed", 2),
+    (at(13, "03:20"), "jobs failed", 0),
+    (at(14, "05:00"), "jobs failed", 1),
+    (at(14, "05:01"), "jobs failed", 0),  # for one minute: nothing to say
     (at(20, "17:00"), "ticking", False),
     (at(20, "17:40"), "ticking", True),
     (at(30, "03:00"), "partitions", None),
@@ -134,6 +166,12 @@ SCORED = (
     (at(9, "14:40", 3), True), (at(9, "14:41", 2), False), (at(9, "14:41", 4), True), (at(9, "14:58", 0), True),
     (at(22, "02:00", 0), False),
 )  # fmt: skip
+# Evaluations by mistake for a time that has not come: while nothing is wrong, the breaker is open, everything fails,
+# features have drifted, and one after the other.
+MISTAKES = {
+    at(1, "11:00"): 1, at(3, "15:05"): 1, at(5, "06:00"): 1, at(23, "12:20"): 1, at(23, "12:25"): 2, at(26, "15:30"): 1,
+}  # fmt: skip
+FAR = datetime(2124, 1, 1, 0, 0, 30, tzinfo=UTC)
 NIGHTS = tuple(at(day, "02:00", 7) for day in range(1, DAYS + 1) if day not in (16, 17))
 DRIFT = {
     # Day of the run: feature distance, score distance, features with an issue; None: too few predictions.
@@ -154,6 +192,8 @@ def evaluation_times(generator):
     watched = [(time, 17 if what == "triggers" else 4) for time, what, _ in SWITCHES]
     watched += [(time, 12) for time in (DROPS[0], DROPS[2], SCORED[0][0], SCORED[3][0], SCORED[4][0])]
     watched += [(time, 2) for time in NIGHTS if time.day % 5 == 0]
+    watched += [(time, 15) for time in MISTAKES]
+    watched += [(at(7, "16:30"), 15), (at(23, "11:00"), 130), (at(24, "10:50"), 20)]
     time = START + timedelta(seconds=5)
     found = []
     while time < START + timedelta(days=DAYS):
@@ -167,7 +207,7 @@ def evaluation_times(generator):
             time = min([ahead, *(moment for moment in soon if time < moment < ahead)])
         if generator.random() < 0.03:
             found.append(time - generator.randrange(1, 500) * MINUTE)  # a clock that was set back
-    # A clock two hours ahead for one evaluation: the true time has nothing to add until it gets there.
+    # A clock of the caller two hours ahead for one evaluation: the true time has nothing to add until it gets there.
     found.insert(found.index(next(time for time in found if time > at(18, "16:00"))), at(18, "18:00"))
     return found
 
@@ -182,7 +222,7 @@ def month(db):
         db.execute(f"DROP TABLE {name}")
     weeks = 4
     db.execute("SELECT ml.create_prediction_partitions(%s, %s)", (START, weeks))
-    until = datetime(2030, 2, 25, tzinfo=UTC) + timedelta(weeks=weeks + 1)
+    until = datetime(2024, 2, 26, tzinfo=UTC) + timedelta(weeks=weeks + 1)
     log = calls_of_the_month(generator)
     with db.cursor() as cursor, cursor.copy(f"COPY ml_predictions ({', '.join(COLUMNS)}) FROM STDIN") as copy:
         for row in log:
@@ -212,7 +252,8 @@ def month(db):
                 )
     add_drift(db, world)
     add_performance(db, world)
-    return world, [call for call in map(counted, log) if call], evaluation_times(generator)
+    world.calls = sorted((call for call in map(counted, log) if call), key=lambda call: call.at)
+    return world, world.calls, evaluation_times(generator)
 
 
 def add_drift(db, world):
@@ -288,6 +329,11 @@ def switch(db, world, time, what, to):
         for number, name in enumerate(("pattern_events_90_log_insert", "pattern_events_90_log_update")):
             db.execute(f"ALTER TABLE pattern_events {'DISABLE' if number < to else 'ENABLE'} TRIGGER {name}")
         world.triggers_missing.append((time, to))
+    elif what == "jobs failed":
+        for number, name in enumerate(("nightly", "tick")):
+            error = "labels: division by zero (22012)" if number < to else None
+            db.execute("UPDATE ml_jobs SET last_error = %s WHERE job = %s", (error, name))
+        world.failed_jobs.append((time, to))
     elif what == "partitions":
         db.execute("SELECT ml.create_prediction_partitions(%s, 4)", (time,))
         latest = value(
@@ -336,8 +382,14 @@ def test_timeline_of_a_month(db, month):
     model = AlertModel(calls, world.observe)
     db.execute("SET timezone = 'America/New_York'")  # days of 23 and 25 hours must change nothing
     switches, nights, ticking = list(SWITCHES), list(NIGHTS), True
-    expected, skipped = [], 0
+    mistakes, expected, skipped, corrected = dict(MISTAKES), [], 0, 0
     for time in times:
+        for moment in [moment for moment in mistakes if moment <= time]:
+            for number in range(mistakes.pop(moment)):
+                changes = model.evaluate(FAR + number * MINUTE, datetime.now(UTC))
+                report = value(db, "SELECT ml.evaluate_alerts(%s)", FAR + number * MINUTE)
+                assert report["status"] == "done" and report["errors"] == {}
+                expected += changes
         while switches and switches[0][0] <= time:
             moment, what, to = switches.pop(0)
             if what == "ticking":
@@ -350,22 +402,29 @@ def test_timeline_of_a_month(db, month):
         if ticking and time >= max(world.ticks, default=START):
             world.ticks.append(time)
             job(db, "tick", time)
-        changes = model.evaluate(time)
+        changes = model.evaluate(time, datetime.now(UTC))
         report = value(db, "SELECT ml.evaluate_alerts(%s)", time)
         if changes is None:
             assert report["status"] == "skipped"
             skipped += 1
             continue
         assert report["status"] == "done" and report["errors"] == {}
+        if "mistaken_evaluation" in report:
+            assert report["minutes"] == 1
+            corrected += 1
         expected += changes
     found = timeline(db)
     print_timeline(found, len(times), len(calls))
     assert sorted(found) == sorted(expected)
 
     # The month is worth the comparison: every rule fired or nearly did, data ran out, clocks went back.
-    assert skipped >= 10
+    assert skipped >= 10 and corrected == len(MISTAKES)
     assert {change.cause for change in found} == {"breached", "recovered", "no_data", "settled"}
     fired = {change.rule for change in found if change.after == "firing"}
+    on_a_quiet_day = {
+        change.rule for change in found if change.after == "firing" and change.at.date() == at(23, "00:00").date()
+    }
+    assert on_a_quiet_day == {"error_high_hour", "fallback_high_hour", "health_critical"}
     assert fired == set(RULES), set(RULES) - fired
     nearly = {change.rule for change in found if change.before == "pending" and change.after == "normal"}
     assert nearly >= {name for name, rule in RULES.items() if rule.metric in RATES}

@@ -188,8 +188,8 @@ def test_without_a_scheduler_it_says_what_would_fire(db):
     end = NOON + 12 * MINUTE
     found = alerts(db, end + timedelta(seconds=30))
     assert found["computed"] is True and found["last_evaluated_at"] is None
-    assert {alert["rule"] for alert in found["alerts"]} == {"fallback_warning", "fallback_high"}
-    assert found["count"] == 2
+    assert {alert["rule"] for alert in found["alerts"]} == {"fallback_warning", "fallback_high", "fallback_high_hour"}
+    assert found["count"] == 3
     high = next(alert for alert in found["alerts"] if alert["rule"] == "fallback_high")
     assert datetime.fromisoformat(high["since"]) == NOON + 10 * MINUTE
     assert (high["value"], high["threshold"], high["severity"], high["state"]) == (1.0, 0.2, "warning", "firing")
@@ -228,7 +228,9 @@ def test_the_worst_come_first_and_those_that_are_about_to_fire_are_listed(db):
         "error_warning",
         "fallback_warning",
     ]
-    assert [alert["rule"] for alert in found["pending"]] == ["health_critical", "fallback_high"]
+    assert [alert["rule"] for alert in found["pending"]] == [
+        "health_critical", "error_high_hour", "fallback_high", "fallback_high_hour",
+    ]  # fmt: skip
     assert found["pending"][0]["state"] == "pending" and found["pending"][0]["since"] is not None
 
 
@@ -284,16 +286,153 @@ def test_the_job_of_every_minute_evaluates_what_it_has_rolled_up(db):
 
 def test_an_earlier_time_and_the_same_minute_do_nothing(db):
     assert evaluate(db, NOON)["status"] == "done"
-    for time in (NOON, NOON + timedelta(seconds=59), NOON - timedelta(days=1)):
-        report = evaluate(db, time)
-        assert (
-            report["status"] == "skipped"
-            and "2030-03-05" in report["reason"]
-            and "DELETE FROM ml_alerts" in report["reason"]
-        )
+    for time in (NOON, NOON + timedelta(seconds=59)):
+        assert evaluate(db, time) == {"status": "skipped", "reason": "already evaluated for this minute"}
+    db.execute("SET timezone = 'Asia/Kathmandu'; SET datestyle = 'German'")
+    assert evaluate(db, NOON - timedelta(days=1)) == {
+        "status": "skipped",
+        "reason": "p_at 2030-03-04 12:00:00+00 is before the minute of the last evaluation, 2030-03-05 12:00:00+00",
+    }
     assert evaluate(db, NOON + MINUTE)["minutes"] == 1
     db.execute("DELETE FROM ml_alerts")
     assert evaluate(db, NOON)["status"] == "done"
+
+
+def full_minute():
+    return datetime.now(UTC).replace(second=0, microsecond=0)
+
+
+def test_an_evaluation_by_mistake_for_a_time_to_come_stops_nothing(db):
+    now = full_minute() - 20 * MINUTE
+    log(db, calls(40, start=now, **ERROR))
+    for minute in range(1, 12):
+        evaluate(db, now + minute * MINUTE)
+    before = {
+        "error_high",
+        "error_high_hour",
+        "error_warning",
+        "fallback_high",
+        "fallback_high_hour",
+        "fallback_warning",
+    }
+    assert set(firing(db)) == before
+    # Within the patience of the rules: nothing ends for want of data, and what begins there goes on without a new word.
+    later = now + timedelta(days=900)
+    evaluate(db, later)
+    told = len(outbox(db))
+    assert firing(db) == ["partition_missing"]
+    assert "alerts were evaluated for" in str(value(db, "SELECT ml_health() -> 'problems'"))
+    assert evaluate(db, later - MINUTE)["status"] == "skipped"  # to come as well: the same clock, a minute back
+
+    report = evaluate(db, now + 12 * MINUTE)
+    assert (report["status"], report["minutes"], report["minutes_left_out"]) == ("done", 1, 0)
+    assert datetime.fromisoformat(report["mistaken_evaluation"]) == later.replace(second=0, microsecond=0)
+    assert [row["rule"] for row in outbox(db)[told:]] == ["partition_missing"] * 2  # its end, and nothing else
+    end = outbox(db)[-1]
+    assert (end["transition"], end["firing_since"]) == ("resolved", now + 11 * MINUTE)
+    times = one(
+        db,
+        "SELECT max(greatest(pending_since, firing_since, resolved_at, last_known_at, last_evaluated_at, notified_at)) AS t"
+        " FROM ml_alerts",
+    )
+    assert times == {"t": now + 12 * MINUTE}
+    assert "evaluated for" not in str(value(db, "SELECT ml_health() -> 'problems'"))
+    for minute in range(13, 18):
+        evaluate(db, now + minute * MINUTE)
+    assert {"error_high", "error_warning", "fallback_warning"} <= set(firing(db))  # five minutes from there on
+
+
+def test_what_fires_still_after_a_mistake_is_not_told_again(db):
+    now = full_minute() - 20 * MINUTE
+    db.execute("UPDATE ml_settings SET enabled = true; DELETE FROM ml_aliases")
+    evaluate(db, now)
+    evaluate(db, now + MINUTE)
+    assert firing(db) == ["health_critical", "model_not_loaded"]
+    evaluate(db, now + timedelta(days=900))
+    told = [(row["rule"], row["transition"]) for row in outbox(db)]
+    evaluate(db, now + 2 * MINUTE)
+    assert firing(db) == ["health_critical", "model_not_loaded"]
+    found = [(row["rule"], row["transition"]) for row in outbox(db)]
+    assert found[len(told) :] == [("partition_missing", "resolved")] * 2
+    assert found.count(("health_critical", "firing")) == 2  # once to each channel
+
+
+def test_a_breach_that_was_seen_by_mistake_is_no_minute_of_two(db):
+    now = full_minute() - 20 * MINUTE
+    evaluate(db, now)
+    evaluate(db, now + timedelta(days=900))
+    assert one(db, "SELECT state FROM ml_alerts WHERE rule = 'health_critical'") == {"state": "pending"}
+    db.execute("UPDATE ml_settings SET enabled = true; DELETE FROM ml_aliases")
+    evaluate(db, now + MINUTE)
+    assert "health_critical" not in firing(db)
+    evaluate(db, now + 2 * MINUTE)
+    assert "health_critical" in firing(db)
+
+
+def test_what_only_a_time_to_come_shows_ends_for_want_of_data(db):
+    now = full_minute() - 20 * MINUTE
+    add_drift_run(db, now + timedelta(days=900))
+    evaluate(db, now + timedelta(days=900))
+    assert "feature_drift" in firing(db)
+    for minute in range(1, 6):
+        evaluate(db, now + minute * MINUTE)
+    assert firing(db) == []
+    assert (
+        value(db, "SELECT cause FROM ml_alert_transitions WHERE rule = 'feature_drift' ORDER BY id DESC LIMIT 1")
+        == "no_data"
+    )
+
+
+@pytest.mark.parametrize("job", ["tick", "nightly"])
+def test_a_job_that_ran_for_a_time_to_come_is_missed_when_it_stops(db, job):
+    now = datetime.now(UTC)
+    db.execute(
+        "INSERT INTO ml_jobs (job, last_run_at, finished_at) VALUES (%s, %s, %s)",
+        (job, now + timedelta(days=900), now - timedelta(days=3)),
+    )
+    found = value(
+        db, "SELECT value FROM ml.alert_values(%s) WHERE rule ~ %s", now, f"{job}|scheduler" if job == "tick" else job
+    )
+    assert found == pytest.approx(3 * 24 * 60)
+
+
+def test_jobs_that_failed_are_an_alert(db):
+    db.execute(
+        "INSERT INTO ml_jobs (job, last_run_at) VALUES ('tick', %s), ('nightly', %s), ('roll_up', %s)", [NOON] * 3
+    )
+    assert value(db, "SELECT value FROM ml.alert_values(%s) WHERE rule = 'job_failed'", NOON) == 0
+    db.execute("UPDATE ml_jobs SET last_error = 'labels: division by zero (22012)' WHERE job = 'nightly'")
+    evaluate(db, NOON)
+    evaluate(db, NOON + MINUTE)
+    assert firing(db) == ["job_failed"]
+    said = alerts(db, NOON + MINUTE)["alerts"][0]
+    assert (said["severity"], said["value"]) == ("warning", 1)
+    assert said["summary"].endswith(": nightly: labels: division by zero (22012)")
+    db.execute("UPDATE ml_jobs SET last_error = NULL")
+    evaluate(db, NOON + 2 * MINUTE)
+    assert firing(db) == []
+
+
+@pytest.mark.parametrize(
+    "logged",
+    [calls(30, per_minute=3, **ERROR), [p for at in (0, 15) for p in calls(1, 40, NOON + at * MINUTE, **ERROR)]],
+    ids=["three a minute", "a burst at each bar"],
+)
+def test_little_traffic_and_bursts_are_seen_by_the_rules_of_an_hour(db, logged):
+    log(db, logged)
+    for minute in range(1, 31):
+        evaluate(db, NOON + minute * MINUTE)
+    # Bursts that fail one after the other are ten minutes in all, and what looks at five of them sees that as well.
+    assert [rule for rule in firing(db) if rule != "fallback_high"] == ["error_high_hour", "fallback_high_hour"]
+    first = value(db, "SELECT min(firing_since) FROM ml_alerts WHERE rule ~ '_hour$'")
+    assert NOON + 10 * MINUTE <= first <= NOON + 12 * MINUTE
+
+
+def test_four_failures_in_an_hour_are_not_judged(db):
+    log(db, calls(4, per_minute=1, **ERROR))
+    assert one(db, "SELECT value, observations, breached FROM ml.alert_values(%s) WHERE rule = 'error_high_hour'", NOON + 30 * MINUTE) == {
+        "value": 1.0, "observations": 4, "breached": None,
+    }  # fmt: skip
 
 
 def test_a_jump_ahead_is_made_up_for_an_hour_at_most(db):
@@ -303,7 +442,7 @@ def test_a_jump_ahead_is_made_up_for_an_hour_at_most(db):
     assert (report["minutes"], report["minutes_left_out"]) == (60, 140)
     first = one(db, "SELECT min(occurred_at) AS at FROM ml_alert_transitions")["at"]
     assert first == NOON + 141 * MINUTE
-    assert firing(db) == ["fallback_high", "fallback_warning"]
+    assert firing(db) == ["fallback_high", "fallback_high_hour", "fallback_warning"]
 
 
 def test_time_that_nobody_observed_fires_nothing(db):
@@ -318,7 +457,7 @@ def test_time_that_nobody_observed_fires_nothing(db):
     assert "health_critical" in firing(db)
 
 
-@pytest.mark.parametrize("given", ["infinity", "-infinity", None])
+@pytest.mark.parametrize("given", ["infinity", "-infinity", "4713-01-01 BC", "294276-12-31", None])
 def test_what_is_no_time_is_refused(db, given):
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_at must be a time"):
         db.execute("SELECT ml.evaluate_alerts(%s)", (given,))
@@ -437,7 +576,9 @@ def test_a_silenced_rule_tells_nobody_until_the_silence_ends(db):
     log(db, calls(30, **ERROR))
     evaluate(db, NOON + 10 * MINUTE)
     assert "error_high" in firing(db)
-    assert {row["rule"] for row in outbox(db)} == {"error_warning", "fallback_warning", "fallback_high"}
+    assert {row["rule"] for row in outbox(db)} == {
+        "error_warning", "error_high_hour", "fallback_warning", "fallback_high", "fallback_high_hour",
+    }  # fmt: skip
     silenced = next(alert for alert in alerts(db, NOON + 10 * MINUTE)["alerts"] if alert["rule"] == "error_high")
     assert datetime.fromisoformat(silenced["silenced_until"]) == until
     db.execute("SELECT ml.silence_alert('error_high', NULL)")
@@ -465,6 +606,10 @@ def test_the_end_of_what_nobody_was_told_is_not_told(db):
         (("nonsense", "2040-01-01", "why"), "there is no alert rule 'nonsense': p_rule is one of breaker_open, "),
         ((None, "2040-01-01", "why"), "there is no alert rule NULL"),
         (("error_high", "2020-01-01", "why"), "which has passed"),
+        (
+            ("error_high", "infinity", "why"),
+            "p_until is infinity: give a time, or UPDATE ml_alert_rules SET enabled = false",
+        ),
         (("error_high", "2040-01-01", " "), "p_reason is empty"),
         (("error_high", "2040-01-01", None), "p_reason is empty"),
     ],
@@ -533,6 +678,11 @@ def test_thresholds_are_changed_by_update_and_audited(db):
     assert [row["action"] for row in audit] == ["settings", "alert_rule"]
     assert audit[1]["details"]["old"]["threshold_setting"] == "error_warning_rate"
     assert audit[1]["details"]["new"]["threshold"] == 0.8
+    db.execute(
+        "SET intervalstyle = 'iso_8601'; UPDATE ml_alert_rules SET for_duration = '7 minutes' WHERE rule = 'error_high'"
+    )
+    details = value(db, "SELECT details FROM ml_deployments ORDER BY id DESC LIMIT 1")
+    assert (details["old"]["for_duration"], details["new"]["for_duration"]) == ("00:05:00", "00:07:00")
 
 
 def test_a_rule_of_ones_own(db):

@@ -116,7 +116,7 @@ def test_every_promised_key_is_there(db):
         "fallback_rate", "error_rate", "fallback_reasons", "sla_compliance", "inference_latency_p50_ms",
         "inference_latency_p95_ms", "events_waiting_for_bars", "log_drops_24h", "last_prediction_at",
         "partitions_until", "checked_at", "cache_hit_rate", "ml_usage_rate", "components", "scheduler",
-        "alerts_firing", "baseline_set_at", "archive_waiting", "model_version",
+        "alerts_firing", "baseline_set_at", "archive_waiting", "model_version", "open_backfill_errors",
         "feature_drift_score",
     }  # fmt: skip
     assert sorted(health["components"]) == [
@@ -152,7 +152,95 @@ def test_the_scheduler_is_seen(db):
     assert (health["status"], health["components"]["scheduler"]["status"]) == ("degraded", "warning")
     db.execute("UPDATE ml_jobs SET finished_at = now() - interval '11 minutes'")
     health = value(db, "SELECT ml_health()")
-    assert (health["status"], health["scheduler"]["seen"], health["alerts_firing"]) == ("healthy", False, None)
+    assert (health["status"], health["scheduler"]["seen"], health["alerts_firing"]) == ("degraded", False, None)
+
+
+@pytest.mark.parametrize(
+    ("job", "running", "stopped"), [("tick", "9 minutes", "11 minutes"), ("nightly", "25 hours", "27 hours")]
+)
+def test_a_scheduler_that_ran_and_has_stopped_is_a_problem(db, job, running, stopped):
+    db.execute("INSERT INTO ml_jobs (job, finished_at) VALUES (%s, now() - %s::interval)", (job, running))
+    assert value(db, "SELECT ml_health()")["status"] == "healthy"
+    db.execute("UPDATE ml_jobs SET finished_at = now() - %s::interval", (stopped,))
+    health = value(db, "SELECT ml_health()")
+    (problem,) = health["problems"]
+    assert problem.startswith(f"ml.{job}() last ran at 20") and "again" in problem
+    assert health["components"]["scheduler"] == {"status": "warning", "detail": problem}
+    assert health["status"] == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("job", "name"), [("tick", "ml.tick()"), ("nightly", "ml.nightly()"), ("retention", "ml.apply_retention()")]
+)
+def test_a_job_that_failed_is_a_problem(db, job, name):
+    db.execute("INSERT INTO ml_jobs (job, finished_at, last_error) VALUES (%s, now(), 'labels: no (42883)')", (job,))
+    health = value(db, "SELECT ml_health()")
+    assert health["problems"] == [f"the last {name} met an error: labels: no (42883)"]
+    assert (health["status"], health["components"]["scheduler"]["status"]) == ("degraded", "warning")
+
+
+def test_roll_ups_that_fail_for_ever_are_seen(db):
+    db.execute("ALTER FUNCTION ml.roll_up RENAME TO gone")
+    assert value(db, "SELECT ml.tick(%s)", NOW)["failed"] != []
+    health = value(db, "SELECT ml_health()")
+    assert "the last ml.tick() met an error: roll_up: function ml.roll_up" in health["problems"][0]
+    for minutes in (1, 2, 3):
+        value(db, "SELECT ml.tick(%s)", NOW + timedelta(minutes=minutes))
+    assert value(db, "SELECT state FROM ml_alerts WHERE rule = 'job_failed'") == "firing"
+
+
+def test_alerts_evaluated_for_a_time_to_come_are_a_problem_until_the_next_run(db):
+    value(db, "SELECT ml.tick(now() + interval '400 days')")
+    health = value(db, "SELECT ml_health()")
+    assert "alerts were evaluated for" in health["problems"][0] and "ml.tick()" in health["problems"][0]
+    assert (health["status"], health["components"]["scheduler"]["status"]) == ("degraded", "warning")
+    value(db, "SELECT ml.tick()")
+    assert value(db, "SELECT ml_health()")["status"] == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("columns", "advice"),
+    [
+        ({"fallback_reason": "bar_missing"}, "load bars, then call ml.backfill()"),
+        ({"fallback_reason": "error", "error_sqlstate": "22012"}, "mend the cause, or call ml.rollback()"),
+    ],
+)
+def test_when_all_of_five_fail_it_is_critical(db, columns, advice):
+    go_live(db)
+    log(db, 30, role="rule", fallback_reason="not_in_rollout")
+    log(db, 4, **columns)
+    assert health_then(db)["status"] == "healthy"
+    log(db, 1, **columns)
+    health = health_then(db)
+    assert (health["status"], health["components"]["inference"]["status"]) == ("critical", "critical")
+    assert health["problems"][0] == (
+        "none of the 5 events of the last 01:00:00 that ML was to score has its confidence"
+        f" ({columns['fallback_reason']} 5): {advice}"
+    )
+    log(db, 1)
+    assert health_then(db)["status"] == "healthy"
+    db.execute("DELETE FROM ml_predictions WHERE fallback_reason IS NULL; SELECT ml.disable()")
+    assert health_then(db)["status"] == "healthy"
+
+
+def test_open_errors_of_backfills_are_counted(db):
+    assert value(db, "SELECT ml_health()")["open_backfill_errors"] == 0
+    db.execute(
+        "INSERT INTO ml_backfill_errors (event_id, model_version, sqlstate, message, resolved_at)"
+        " SELECT gen_random_uuid(), 'toy', '22012', 'division by zero', CASE WHEN i = 1 THEN now() END"
+        " FROM generate_series(1, 3) AS i"
+    )
+    health = value(db, "SELECT ml_health()")
+    assert (health["status"], health["open_backfill_errors"]) == ("degraded", 2)
+    assert health["problems"][0].startswith(
+        "2 events met an error when ml.backfill() scored them: see ml_backfill_errors"
+    )
+
+
+@pytest.mark.parametrize("function", ["ml_health", "ml_metrics"])
+def test_windows_are_written_the_same_in_every_session(db, function):
+    db.execute("SET intervalstyle = 'iso_8601'")
+    assert value(db, f"SELECT {function}('90 minutes') ->> 'window'") == "01:30:00"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +356,13 @@ def test_the_baseline_of_the_live_version_counts(db):
     [
         ("'0'", "p_window is 00:00:00: give a time between a minute and ten years"),
         ("NULL", "p_window is NULL"),
+        ("'1 second'", "p_window is 00:00:01: give a time between a minute and ten years"),
         ("'1 hour', '-infinity'", "p_at is -infinity: give a time"),
+        (
+            "'10 years', '4713-01-01 BC'",
+            "p_at is 4713-01-01 00:00:00.00 BC: give a time between the years 1900 and 9999",
+        ),
+        ("'10 years', '294276-12-31'", "p_at is .*: give a time between the years 1900 and 9999"),
     ],
 )
 def test_arguments_that_make_no_sense_are_said(db, arguments, sentence):

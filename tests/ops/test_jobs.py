@@ -52,10 +52,21 @@ def test_a_second_run_for_the_same_time_does_nothing_and_says_so(db, name, same,
 
 @pytest.mark.parametrize("name", ["tick", "nightly"])
 def test_a_clock_that_went_back_does_nothing_and_says_so(db, name):
+    db.execute("SET timezone = 'Asia/Kathmandu'; SET datestyle = 'German'")
     run(db, name)
     back = run(db, name, AT - timedelta(days=2))
-    assert back["status"] == "skipped" and "is before that of the last run" in back["reason"]
+    assert back["status"] == "skipped"
+    assert back["reason"] == "p_at 2026-02-28 10:00:30+00 is before that of the last run, 2026-03-02 10:00:30+00"
+    db.execute("RESET datestyle")
     assert job(db, name)["last_run_at"] == AT
+
+
+def test_roll_ups_say_times_the_same_in_every_session(db):
+    run(db, "roll_up")
+    db.execute("SET timezone = 'Asia/Kathmandu'; SET datestyle = 'German'")
+    assert run(db, "roll_up", AT - timedelta(days=2))["reason"] == (
+        "p_at 2026-02-28 10:00:30+00 is before that of the last run, 2026-03-02 10:00:30+00"
+    )
 
 
 @pytest.mark.parametrize("name", ["tick", "nightly"])
@@ -281,6 +292,24 @@ def test_the_command_line_runs_the_jobs(db, db_url):
     assert (night.returncode, report["failed"]) == (0, [])
     week = old.strftime("ml_predictions_%Gw%V")
     assert report["steps"]["retention"]["waiting_for_export"] == [week]
+
+
+@pytest.mark.parametrize("name", ["tick", "nightly"])
+def test_a_time_to_come_is_warned_of(db_url, name):
+    def run_at(time):
+        return trainer(name, "--at", time.isoformat(), "--database-url", db_url)
+
+    assert run_at(datetime.now(UTC) + timedelta(seconds=20)).stderr == ""
+    done = run_at(datetime.now(UTC) + timedelta(days=400))
+    assert done.returncode == 0
+    assert done.stderr.startswith("Warning: --at 20") and "399 days" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_night_in_the_minute_of_a_tick_has_nothing_to_say_of_alerts(db, db_url):
+    assert trainer("tick", "--at", "2026-03-02T10:00:30", "--database-url", db_url).returncode == 0
+    night = trainer("nightly", "--at", "2026-03-02T10:00:40", "--database-url", db_url)
+    assert (night.returncode, night.stderr) == (0, "")
+    assert "  alerts       skipped: already evaluated for this minute\n" in night.stdout
 
 
 def test_the_command_line_says_which_step_failed_and_what_waits(db, db_url):

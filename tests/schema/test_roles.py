@@ -387,6 +387,15 @@ def test_operators_operate(db):
     assert actors == {"ml_ops"}
 
 
+def test_operators_start_alerts_anew(db):
+    with acting_as(db, "ml_ops"):
+        assert value(db, "SELECT ml.evaluate_alerts('2026-03-02 10:00+00') ->> 'status'") == "done"
+        assert db.execute("DELETE FROM ml_alerts").rowcount > 10
+        assert value(db, "SELECT ml.evaluate_alerts('2026-03-02 09:00+00') ->> 'status'") == "done"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute("UPDATE ml_alerts SET state = 'normal'")
+
+
 def test_operators_restore_lost_settings(db):
     db.execute("DELETE FROM ml_settings")
     with acting_as(db, "ml_ops"):

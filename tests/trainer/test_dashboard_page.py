@@ -211,8 +211,8 @@ def test_health_and_alerts_stand_on_top(db, draw):
     for _ in range(30):
         insert_event(db, symbol="NONE")
     _, text = draw()
-    assert text.index("Degraded") < text.index("First row")
-    assert re.search(r"Degraded [^.]*30 [^.]*events", text)
+    assert text.index("Critical") < text.index("First row")
+    assert re.search(r"Critical None of the 30 events", text)
     assert "champion toy" in text
     assert "ML enabled, rollout 100 %" in text
     assert "scored by ML in the last hour 30 events" in text

@@ -507,6 +507,23 @@ def test_no_password_for_pagerduty(monkeypatch):
     assert "T0KEN" not in str(refused.value)
 
 
+def test_an_operator_delivers(db, db_url, receiver):
+    """A login that is a member of ml_ops and nothing else."""
+    db.execute("DROP ROLE IF EXISTS pc_test_operator; CREATE ROLE pc_test_operator LOGIN PASSWORD 'x' IN ROLE ml_ops")
+    try:
+        url = psycopg.conninfo.make_conninfo(db_url, user="pc_test_operator", password="x")  # noqa: S106
+        receiver.answers = [202, 400, 500]
+        for rule in ("a", "b", "c"):
+            add(db, rule=rule)
+        outdated = add(db, rule="d")
+        add(db, "resolved", rule="d")
+        db.execute("UPDATE ml_notifications SET created_at = now() - interval '2 days' WHERE id = %s", (outdated,))
+        done = command(url, "--webhook", receiver.url)
+        assert (done.returncode, done.stdout) == (1, "2 delivered, 1 to be tried again, 2 given up, 1 waiting\n")
+    finally:
+        db.execute("DROP ROLE pc_test_operator")
+
+
 def test_following_delivers_what_fires_meanwhile(db, db_url, receiver):
     process = subprocess.Popen(
         [sys.executable, "-m", "trainer", "notify", "--follow", "--poll", "30", "--database-url", db_url],

@@ -22,7 +22,7 @@ DECLARE
     v_rule public.ml_alert_rules;
     v_error text;
 BEGIN
-    IF p_at IS NULL OR NOT isfinite(p_at) THEN
+    IF (p_at BETWEEN '1900-01-01 00:00:00+00' AND '9999-01-01 00:00:00+00') IS NOT TRUE THEN
         RAISE EXCEPTION 'p_at must be a time: leave it out for now' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     BEGIN

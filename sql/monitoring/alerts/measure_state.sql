@@ -105,9 +105,16 @@ BEGIN
         WHERE p.upper > p_at
             AND NOT EXISTS (SELECT FROM partitions AS next WHERE next.lower <= p.upper AND p.upper < next.upper);
     WHEN 'minutes_since_tick', 'minutes_since_nightly' THEN
-        SELECT greatest(extract(epoch FROM p_at - j.last_run_at) / 60, 0) INTO value
+        -- Of a run for a time to come, the server's clock knows when it really was.
+        SELECT greatest(extract(epoch FROM p_at - CASE
+            WHEN j.last_run_at > p_at THEN least(j.finished_at, p_at) ELSE j.last_run_at END) / 60, 0) INTO value
         FROM public.ml_jobs AS j
         WHERE j.job = substring(p_metric FROM '[a-z]+$');
+    WHEN 'failed_jobs' THEN
+        SELECT count(j.last_error), string_agg(j.job || ': ' || j.last_error, '; ' ORDER BY j.job)
+        INTO value, detail
+        FROM public.ml_jobs AS j
+        WHERE j.job IN ('tick', 'nightly', 'retention');
     WHEN 'feature_drift_score', 'prediction_drift_distance' THEN
         SELECT max(d.run_at) INTO v_run FROM public.ml_drift AS d
         WHERE d.run_at > p_at - p_window AND d.run_at <= p_at AND d.method = 'jensen_shannon';

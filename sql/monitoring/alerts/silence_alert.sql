@@ -7,11 +7,16 @@ LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET datestyle = 'ISO'
 AS $function$
 BEGIN
     IF NOT EXISTS (SELECT FROM public.ml_alert_rules AS r WHERE r.rule = p_rule) THEN
         RAISE EXCEPTION 'there is no alert rule %: p_rule is one of %', coalesce(quote_literal(p_rule), 'NULL'),
             (SELECT string_agg(r.rule, ', ' ORDER BY r.rule) FROM public.ml_alert_rules AS r)
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF p_until = 'infinity' THEN
+        RAISE EXCEPTION 'p_until is infinity: give a time, or UPDATE ml_alert_rules SET enabled = false to be done with the rule'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF p_until <= clock_timestamp() THEN

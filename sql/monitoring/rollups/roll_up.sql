@@ -15,6 +15,9 @@ CREATE OR REPLACE FUNCTION ml.roll_up(p_at timestamptz DEFAULT now(), p_limit in
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+-- Times are written as text.
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
 SET jit = off
 AS $function$
 DECLARE

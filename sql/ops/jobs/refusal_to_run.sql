@@ -9,6 +9,9 @@ RETURNS text
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+-- Times are written as text.
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
 AS $function$
 DECLARE
     v_origin CONSTANT timestamptz := timestamptz '2000-01-01 00:00:00+00';

@@ -18,7 +18,7 @@ DECLARE
     v_is_computed boolean;
     v_alerts jsonb;
 BEGIN
-    IF NOT isfinite(v_at) THEN
+    IF (v_at BETWEEN '1900-01-01 00:00:00+00' AND '9999-01-01 00:00:00+00') IS NOT TRUE THEN
         RAISE EXCEPTION 'p_at must be a time: leave it out for now' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     v_minute := date_bin('1 minute', v_at, '2000-01-01 00:00:00+00');

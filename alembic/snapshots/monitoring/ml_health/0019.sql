@@ -1,11 +1,11 @@
 -- Health of scoring at a glance: status, what is live, rates of the last hour, its components, each problem in a sentence.
 -- Called by: applications, alerts. Calls: ml.live_metrics, ml.histogram_quantile, ml.feature_drift_score.
 -- Reads: ml_settings, ml_aliases, ml.breaker_switch, ml.challenger_switch, ml_predictions, ml_log_drops, ml_jobs,
---        ml_alerts, ml_baselines, ml_archives, pattern_events, pg_catalog. Writes: nothing.
+--        ml_alerts, ml_baselines, ml_archives, ml_backfill_errors, pattern_events, pg_catalog. Writes: nothing.
 
 -- status: critical when events do not get what was promised to them, degraded when something is to be looked at, else
 -- healthy. A component is ok, warning, critical, off (by decision) or unknown (nothing to judge it by). That no scheduler
--- runs or no baseline is set is said and is no problem. Figures are those of live scoring within p_window up to p_at, to
+-- ever ran or no baseline is set is said and is no problem. Figures are those of live scoring within p_window up to p_at, to
 -- the minute (the hour beyond two days); percentiles come from histograms, are within 12 %, and are of warm calls, or of
 -- first calls when there was no other. What is live, and jobs and alerts, are as of now.
 CREATE OR REPLACE FUNCTION public.ml_health(p_window interval DEFAULT '1 hour', p_at timestamptz DEFAULT NULL)
@@ -16,13 +16,15 @@ SET search_path = pg_catalog, pg_temp
 -- The bounds of partitions are read as text.
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
+SET intervalstyle = 'postgres'
 SET jit = off
 AS $function$
 DECLARE
     c_fewest CONSTANT integer := 20;
+    c_fewest_failures CONSTANT integer := 5;
     v_origin CONSTANT timestamptz := timestamptz '2000-01-01 00:00:00+00';
     v_now CONSTANT timestamptz := coalesce(p_at, statement_timestamp());
-    v_week_ago CONSTANT timestamptz := v_now - interval '7 days';
+    v_week_ago timestamptz;
     v_settings public.ml_settings;
     v_champion public.ml_aliases;
     v_challenger text;
@@ -42,6 +44,10 @@ DECLARE
     v_nightly public.ml_jobs;
     v_seen boolean;
     v_alerts bigint;
+    v_evaluated_until timestamptz;
+    v_backfill_errors bigint := 0;
+    v_found text[];
+    v_job record;
     v_baseline_set_at timestamptz;
     v_fallback_rate double precision;
     v_error_rate double precision;
@@ -53,15 +59,18 @@ DECLARE
     v_critical text[] := '{}'::text[];
     v_warnings text[] := '{}'::text[];
     v_problem text;
+    v_all_failed boolean;
     v_components jsonb := '{}'::jsonb;
 BEGIN
-    IF p_window IS NULL OR p_window <= '0' OR p_window > '10 years' THEN
+    IF p_window IS NULL OR p_window < '1 minute' OR p_window > '10 years' THEN
         RAISE EXCEPTION 'p_window is %: give a time between a minute and ten years, for example 1 hour',
             coalesce(p_window::text, 'NULL') USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF NOT isfinite(v_now) THEN
-        RAISE EXCEPTION 'p_at is %: give a time', p_at USING ERRCODE = 'invalid_parameter_value';
+    IF NOT v_now BETWEEN '1900-01-01 00:00:00+00' AND '9999-01-01 00:00:00+00' THEN
+        RAISE EXCEPTION 'p_at is %: give a time between the years 1900 and 9999', p_at
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    v_week_ago := v_now - interval '7 days';
 
     SELECT * INTO v_settings FROM public.ml_settings;
     SELECT * INTO v_champion FROM public.ml_aliases AS a WHERE a.alias = 'champion';
@@ -156,7 +165,12 @@ BEGIN
     SELECT * INTO v_tick FROM public.ml_jobs AS j WHERE j.job = 'tick';
     SELECT * INTO v_nightly FROM public.ml_jobs AS j WHERE j.job = 'nightly';
     v_seen := coalesce(v_tick.finished_at > statement_timestamp() - interval '10 minutes', false);
-    SELECT count(*) INTO v_alerts FROM public.ml_alerts AS a WHERE a.state = 'firing';
+    SELECT count(*) FILTER (WHERE a.state = 'firing'), max(a.last_evaluated_at) INTO v_alerts, v_evaluated_until
+    FROM public.ml_alerts AS a;
+    -- Events that a backfill could not score; a later revision makes their table.
+    IF to_regclass('public.ml_backfill_errors') IS NOT NULL THEN
+        SELECT count(*) INTO v_backfill_errors FROM public.ml_backfill_errors AS e WHERE e.resolved_at IS NULL;
+    END IF;
     SELECT max(b.created_at) INTO v_baseline_set_at FROM public.ml_baselines AS b WHERE b.model_version = v_champion.version;
 
     -- The model
@@ -198,8 +212,26 @@ BEGIN
             p_window, round(v_p95::numeric, 1), v_settings.latency_target_ms);
         v_warnings := v_warnings || v_problem;
     END IF;
+    IF v_backfill_errors > 0 THEN
+        v_problem := format(
+            '%s events met an error when ml.backfill() scored them: see ml_backfill_errors, mend the cause, call ml.backfill() again',
+            v_backfill_errors);
+        v_warnings := v_warnings || v_problem;
+    END IF;
+    v_all_failed := coalesce(
+        v_settings.enabled AND v_counts.attempted >= c_fewest_failures AND v_counts.fallbacks = v_counts.attempted, false);
+    IF v_all_failed THEN
+        v_problem := format('none of the %s events of the last %s that ML was to score has its confidence (%s): %s',
+            v_counts.attempted, p_window,
+            (SELECT string_agg(given.reason || ' ' || given.n, ', ' ORDER BY given.reason)
+             FROM jsonb_each_text(v_counts.reasons - '{disabled,not_in_rollout}'::text[]) AS given (reason, n)),
+            CASE WHEN v_featureless = v_counts.attempted THEN 'load bars, then call ml.backfill()'
+                ELSE 'mend the cause, or call ml.rollback()' END);
+        v_critical := v_critical || v_problem;
+    END IF;
     v_components := v_components || jsonb_build_object('inference', jsonb_build_object(
         'status', CASE
+            WHEN v_all_failed THEN 'critical'
             WHEN v_problem IS NOT NULL THEN 'warning'
             WHEN v_settings.enabled IS NOT TRUE AND v_counts.attempted = 0 THEN 'off'
             WHEN v_counts.attempted = 0 THEN 'unknown' ELSE 'ok' END,
@@ -285,18 +317,41 @@ BEGIN
         'detail', coalesce(v_problem, format('%s; partitions until %s',
             coalesce('last prediction at ' || v_last, 'no prediction yet'), v_partitions_until))));
 
-    -- The scheduler: everything is right without one, only slower
-    v_components := v_components || jsonb_build_object('scheduler', jsonb_build_object(
-        'status', CASE WHEN v_seen AND v_tick.last_error IS NOT NULL THEN 'warning' WHEN v_seen THEN 'ok' ELSE 'unknown' END,
-        'detail', CASE
-            WHEN v_seen AND v_tick.last_error IS NOT NULL THEN format('its last run met an error: %s', v_tick.last_error)
-            WHEN v_seen THEN format('last run at %s', v_tick.finished_at)
-            WHEN v_tick.finished_at IS NULL THEN 'none has run: roll-ups, alerts and drift wait for ml.tick() and ml.nightly()'
-            ELSE format('last run at %s: roll-ups, alerts and drift wait for ml.tick() and ml.nightly()', v_tick.finished_at)
-        END));
-    IF v_seen AND v_tick.last_error IS NOT NULL THEN
-        v_warnings := v_warnings || format('the last ml.tick() met an error: %s', v_tick.last_error);
+    -- The scheduler: everything is right without one, only slower; one that ran and has stopped is missed
+    v_found := '{}'::text[];
+    IF v_tick.finished_at IS NOT NULL AND NOT v_seen THEN
+        v_found := v_found || format(
+            'ml.tick() last ran at %s: start what calls it every minute again (pg_cron, cron or a systemd timer)',
+            v_tick.finished_at);
     END IF;
+    IF v_nightly.finished_at <= statement_timestamp() - interval '26 hours' THEN
+        v_found := v_found || format(
+            'ml.nightly() last ran at %s: start what calls it every night again, and run trainer nightly now',
+            v_nightly.finished_at);
+    END IF;
+    FOR v_job IN
+        SELECT
+            CASE j.job WHEN 'retention' THEN 'ml.apply_retention()' ELSE 'ml.' || j.job || '()' END AS name,
+            j.last_error
+        FROM public.ml_jobs AS j
+        WHERE j.job IN ('tick', 'nightly', 'retention') AND j.last_error IS NOT NULL
+        ORDER BY j.job
+    LOOP
+        v_found := v_found || format('the last %s met an error: %s', v_job.name, left(v_job.last_error, 500));
+    END LOOP;
+    IF v_evaluated_until > clock_timestamp() + interval '1 minute' THEN
+        v_found := v_found || format(
+            'alerts were evaluated for %s, which has not come: the next ml.tick() for a time that has goes on from there',
+            v_evaluated_until);
+    END IF;
+    v_warnings := v_warnings || v_found;
+    v_components := v_components || jsonb_build_object('scheduler', jsonb_build_object(
+        'status', CASE WHEN v_found <> '{}' THEN 'warning' WHEN v_seen THEN 'ok' ELSE 'unknown' END,
+        'detail', CASE
+            WHEN v_found <> '{}' THEN array_to_string(v_found, '; ')
+            WHEN v_seen THEN format('last run at %s', v_tick.finished_at)
+            ELSE 'none has run: roll-ups, alerts and drift wait for ml.tick() and ml.nightly()'
+        END));
 
     RETURN jsonb_build_object(
         'status', CASE WHEN v_critical <> '{}' THEN 'critical' WHEN v_warnings <> '{}' THEN 'degraded' ELSE 'healthy' END,
@@ -333,6 +388,7 @@ BEGIN
         'last_prediction_at', v_last,
         'partitions_until', v_partitions_until,
         'archive_waiting', v_archive_waiting,
+        'open_backfill_errors', v_backfill_errors,
         'baseline_set_at', v_baseline_set_at,
         'feature_drift_score', ml.feature_drift_score(v_now),
         'alerts_firing', CASE WHEN v_seen THEN v_alerts END,

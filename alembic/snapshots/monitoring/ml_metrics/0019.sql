@@ -20,6 +20,7 @@ SET search_path = pg_catalog, pg_temp
 -- What an interval of months is does not depend on the session.
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
+SET intervalstyle = 'postgres'
 SET jit = off
 AS $function$
 DECLARE
@@ -35,7 +36,7 @@ DECLARE
     v_targets jsonb;
     v_critical bigint;
 BEGIN
-    IF p_window IS NULL OR p_window <= '0' OR p_window > '10 years' THEN
+    IF p_window IS NULL OR p_window < '1 minute' OR p_window > '10 years' THEN
         RAISE EXCEPTION 'p_window is %: give a time between a minute and ten years, for example 1 hour',
             coalesce(p_window::text, 'NULL') USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -43,8 +44,9 @@ BEGIN
         RAISE EXCEPTION 'p_buckets is %: give a number from 1 to 1000', coalesce(p_buckets::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF NOT isfinite(v_now) THEN
-        RAISE EXCEPTION 'p_at is %: give a time', p_at USING ERRCODE = 'invalid_parameter_value';
+    IF NOT v_now BETWEEN '1900-01-01 00:00:00+00' AND '9999-01-01 00:00:00+00' THEN
+        RAISE EXCEPTION 'p_at is %: give a time between the years 1900 and 9999', p_at
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
     v_step := CASE WHEN p_window > '2 days' THEN interval '1 hour' ELSE interval '1 minute' END;

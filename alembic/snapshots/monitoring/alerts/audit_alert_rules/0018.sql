@@ -6,6 +6,8 @@ RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- Intervals are written as text.
+SET intervalstyle = 'postgres'
 AS $function$
 BEGIN
     IF TG_OP <> 'UPDATE' OR NEW IS DISTINCT FROM OLD THEN

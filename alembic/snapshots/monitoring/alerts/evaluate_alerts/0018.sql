@@ -2,7 +2,10 @@
 -- Called by: ml.tick, people. Calls: ml.lock_job, ml.compute_alert_states, ml.describe_alert. Reads: ml_alert_rules.
 -- Writes: ml_alerts, ml_alert_transitions, ml_notifications; NOTIFY ml_alerts.
 
--- At most the last 60 minutes are made up for; an earlier p_at than the last does nothing.
+-- At most the last 60 minutes are made up for; an earlier p_at than the last does nothing. A last evaluation for a time
+-- that has not come yet, when p_at has, was a mistake or the work of a clock that was ahead: it holds up nothing. The
+-- minute of p_at is the next one then, and states keep what they are: what began or was seen in the time to come counts
+-- as of the minute before, so that nothing fires or ends, and nobody is told, but for what that minute shows.
 CREATE OR REPLACE FUNCTION ml.evaluate_alerts(p_at timestamptz DEFAULT now())
 RETURNS jsonb
 LANGUAGE plpgsql
@@ -10,11 +13,14 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 -- Times are written as text.
 SET timezone = 'UTC'
+SET datestyle = 'ISO'
 AS $function$
 DECLARE
+    v_slack CONSTANT interval := interval '1 minute';
     v_minute CONSTANT timestamptz := date_bin('1 minute', p_at, '2000-01-01 00:00:00+00');
     v_last timestamptz;
     v_from timestamptz;
+    v_mistaken timestamptz;
     v_change record;
     v_rule public.ml_alert_rules;
     v_notified timestamptz;
@@ -24,17 +30,32 @@ DECLARE
     v_written integer;
     v_place text := '';
 BEGIN
-    IF p_at IS NULL OR NOT isfinite(p_at) THEN
+    IF (p_at BETWEEN '1900-01-01 00:00:00+00' AND '9999-01-01 00:00:00+00') IS NOT TRUE THEN
         RAISE EXCEPTION 'p_at must be a time: leave it out for now' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF NOT ml.lock_job('alerts') THEN
         RETURN jsonb_build_object('status', 'skipped', 'reason', 'another session is evaluating the alerts');
     END IF;
     SELECT max(a.last_evaluated_at) INTO v_last FROM public.ml_alerts AS a;
-    IF v_minute <= v_last THEN
+    IF v_last > clock_timestamp() + v_slack AND v_minute < v_last AND p_at <= clock_timestamp() + v_slack THEN
+        v_mistaken := v_last;
+        v_last := v_minute - interval '1 minute';
+        UPDATE public.ml_notifications AS n SET firing_since = v_last
+        FROM public.ml_alerts AS a
+        WHERE a.rule = n.rule AND a.key = n.key AND a.firing_since = n.firing_since AND a.firing_since > v_last;
+        UPDATE public.ml_alerts AS a SET
+            breached_minutes = CASE WHEN a.state = 'pending' AND a.pending_since > v_last THEN 0 ELSE a.breached_minutes END,
+            pending_since = CASE WHEN a.pending_since > v_last THEN v_last ELSE a.pending_since END,
+            firing_since = CASE WHEN a.firing_since > v_last THEN v_last ELSE a.firing_since END,
+            resolved_at = CASE WHEN a.resolved_at > v_last THEN v_last ELSE a.resolved_at END,
+            last_known_at = CASE WHEN a.last_known_at > v_last THEN v_last ELSE a.last_known_at END,
+            last_evaluated_at = CASE WHEN a.last_evaluated_at > v_last THEN v_last ELSE a.last_evaluated_at END,
+            notified_at = CASE WHEN a.notified_at > v_last THEN v_last ELSE a.notified_at END;
+    ELSIF v_minute = v_last THEN
+        RETURN jsonb_build_object('status', 'skipped', 'reason', 'already evaluated for this minute');
+    ELSIF v_minute < v_last THEN
         RETURN jsonb_build_object('status', 'skipped', 'reason', format(
-            'alerts were evaluated until %s; if that lies in the future by mistake, DELETE FROM ml_alerts starts anew',
-            v_last));
+            'p_at %s is before the minute of the last evaluation, %s', p_at, v_last));
     END IF;
     v_from := greatest(v_last, v_minute - interval '60 minutes');
 
@@ -129,7 +150,8 @@ BEGIN
         'pending', (SELECT count(*) FROM public.ml_alerts AS a WHERE a.state = 'pending'),
         'transitions', v_transitions,
         'notifications', v_notifications,
-        'errors', v_errors);
+        'errors', v_errors)
+        || CASE WHEN v_mistaken IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('mistaken_evaluation', v_mistaken) END;
 END
 $function$;
 COMMENT ON FUNCTION ml.evaluate_alerts IS

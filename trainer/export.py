@@ -225,8 +225,13 @@ def _write_part(
     columns = connection.execute(statement("columns_to_export"), (source.relation.as_string(connection),)).fetchall()
     fields = [_field(str(name), str(kind), pa) for name, kind in columns]
     schema = pa.schema([pa.field(field.name, field.arrow) for field in fields])
+    # Rows of the same time in the same order at every reading: the digest depends on it.
+    keys = [name for name, _ in columns if name in ("id", "source", "role", "model_version")]
     query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {}").format(
-        sql.SQL(", ").join(field.expression for field in fields), source.relation, source.condition(), time
+        sql.SQL(", ").join(field.expression for field in fields),
+        source.relation,
+        source.condition(),
+        sql.SQL(", ").join([time, *(sql.Identifier(name) for name in keys)]),
     )
     digest = hashlib.sha256()
     done = 0
@@ -237,7 +242,7 @@ def _write_part(
             cursor = stack.enter_context(connection.cursor("export", binary=True))
             cursor.itersize = batch
             cursor.execute(query)
-            while rows := cursor.fetchmany(batch):
+            while rows := _fetch(cursor, batch, source.name):
                 arrays = [
                     pa.array(values, field.arrow) for field, values in zip(fields, zip(*rows, strict=True), strict=True)
                 ]
@@ -251,6 +256,16 @@ def _write_part(
     if done != total:
         raise UserError(f"{source.name} has {total:,} rows and {done:,} were read: run it again.")
     return done, first, last, digest.hexdigest()
+
+
+def _fetch(cursor: psycopg.ServerCursor[Any], batch: int, name: str) -> list[tuple[Any, ...]]:
+    try:
+        return cursor.fetchmany(batch)
+    except psycopg.DataError as error:
+        raise UserError(
+            f"{name} has a time that a Parquet file cannot hold ({str(error).partition(':')[0]}): "
+            "correct it in the table."
+        ) from error
 
 
 def _close_after_success(writer: Any) -> Callable[..., bool]:

@@ -79,7 +79,7 @@ def describe(job: str, report: dict[str, Any]) -> str:
     if report["status"] == "skipped":
         return f"{job} skipped: {report['reason']}"
     lines = [f"{job} for {report['at']}"]
-    for name in sorted(report["steps"], key=_ORDER.index):
+    for name in sorted(report["steps"], key=lambda step: (*_ORDER, step).index(step)):
         step = report["steps"][name]
         lines.append(f"  {name:12} {_describe_step(step)}".rstrip())
         if isinstance(step.get("problems"), list):

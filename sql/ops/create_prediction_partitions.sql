@@ -1,5 +1,5 @@
 -- Makes the weekly partitions of ml_predictions from the week of p_at on, without blocking writers.
--- Called by: migrations, ml.nightly, trainer demo, trainer backfill. Calls: ml.lock_job. Reads: pg_catalog, ml_archives.
+-- Called by: migrations, ml.run_step, trainer demo, trainer backfill. Calls: ml.lock_job. Reads: pg_catalog, ml_archives.
 -- Writes: partitions of ml_predictions.
 
 CREATE OR REPLACE FUNCTION ml.create_prediction_partitions(

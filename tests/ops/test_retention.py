@@ -210,14 +210,14 @@ def test_what_else_grows_is_kept_for_a_year(db):
                 "from_state": "'normal'", "to_state": "'pending'", "cause": "'breached'"},
             "ml_backfill_errors": {"event_id": "gen_random_uuid()", "model_version": "'v'", "sqlstate": "'x'",
                 "message": "'x'", "resolved_at": at},
-            "ml_notifications": {"delivered_at": at, "rule": "'r'", "key": "''", "transition": "'firing'",
+            "ml_notifications": {"created_at": at, "rule": "'r'", "key": "''", "transition": "'firing'",
                 "channel": "'webhook'", "severity": "'info'", "firing_since": at, "payload": "'{}'"},
         }.items():  # fmt: skip
             values = ", ".join(
                 f"'{given}'" if isinstance(given, datetime) else str(given) for given in columns.values()
             )
             db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})")
-    # What is not done with stays, however old.
+    # An error that is open stays, however old; a notification goes, whether or not anybody has asked for it.
     db.execute(
         "INSERT INTO ml_backfill_errors (event_id, model_version, sqlstate, message) VALUES (gen_random_uuid(), 'v', 'x', 'x')"
     )

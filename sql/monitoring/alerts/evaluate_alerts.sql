@@ -1,5 +1,5 @@
 -- Evaluates the rules on every full minute since the last evaluation, records changes of state and what is to be delivered.
--- Called by: ml.tick, people. Calls: ml.lock_job, ml.compute_alert_states, ml.describe_alert. Reads: ml_alert_rules.
+-- Called by: ml.run_step, operators. Calls: ml.lock_job, ml.compute_alert_states, ml.describe_alert. Reads: ml_alert_rules.
 -- Writes: ml_alerts, ml_alert_transitions, ml_notifications; NOTIFY ml_alerts.
 
 -- At most the last 60 minutes are made up for; an earlier p_at than the last does nothing. A last evaluation for a time

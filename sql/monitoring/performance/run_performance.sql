@@ -1,5 +1,5 @@
 -- Measures and estimates the performance of every version with live predictions in a window, and judges it by the baseline.
--- Called by: ml.nightly, operators.
+-- Called by: ml.run_step, operators.
 -- Calls: ml.lock_job, ml.measure_performance, ml.estimate_performance, ml.measure_baseline.
 -- Reads: ml_settings, ml_baselines, ml_baseline_performance. Writes: ml_performance, ml_baseline_performance.
 

@@ -1,5 +1,5 @@
 -- Roll-ups by hour from p_from up to p_to: stored ones where they are final, counted from minutes and log where not.
--- Called by: ml_health, ml_metrics, views of panels. Calls: ml.merge_minutes, ml.summarize_predictions.
+-- Called by: ml.live_metrics, ml_deployment_audit, views of panels. Calls: ml.merge_minutes, ml.summarize_predictions.
 -- Reads: ml_jobs, ml_metrics_1h, ml_predictions. Writes: nothing.
 --
 -- Hours (of UTC) that start within [p_from, p_to); NULL or infinity is no bound. Right at any time, also when no

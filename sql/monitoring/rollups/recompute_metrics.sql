@@ -1,5 +1,5 @@
 -- Counts the log from p_from up to p_to once more and replaces the minutes and hours that lack predictions.
--- Called by: ml.roll_up, ml.nightly; by hand after predictions of the past were imported.
+-- Called by: ml.roll_up, ml.run_step; by hand after predictions of the past were imported.
 -- Calls: ml.summarize_predictions, ml.merge_minutes.
 -- Reads: ml_predictions, ml_metrics_1m, ml_jobs. Writes: ml_metrics_1m, ml_metrics_1h.
 --

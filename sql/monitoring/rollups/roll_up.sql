@@ -1,5 +1,5 @@
 -- Stores what has become final of the log in ml_metrics_1m and ml_metrics_1h; the work of one call is bounded.
--- Called by: ml.tick, ml.nightly.
+-- Called by: ml.run_step, people.
 -- Calls: ml.lock_job, ml.runs_before, ml.summarize_predictions, ml.merge_minutes, ml.recompute_metrics.
 -- Reads: ml_predictions, ml_settings, pg_catalog. Writes: ml_metrics_1m, ml_metrics_1h, ml_jobs.
 --

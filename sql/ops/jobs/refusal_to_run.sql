@@ -1,5 +1,5 @@
 -- Says why a job must not run for p_at: it has run for that minute or day already, or for a later one; NULL when it may.
--- Called by: ml.tick, ml.nightly. Calls: nothing. Reads: ml_jobs. Writes: nothing.
+-- Called by: ml.run_job. Calls: nothing. Reads: ml_jobs. Writes: nothing.
 --
 -- A run in which a step failed may be repeated. A last run at a time that has not come yet, when p_at has, was a mistake
 -- or the work of a clock that was ahead: it holds up nothing.

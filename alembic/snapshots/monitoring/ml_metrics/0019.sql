@@ -5,7 +5,7 @@
 -- current is the window as a whole, history one entry per bucket, oldest first, also for buckets without predictions.
 -- Buckets are whole minutes, or whole hours when the window is longer than two days, so there may be fewer than
 -- p_buckets; the last one is not over yet. Latencies are in milliseconds and are those of warm calls, or of first calls
--- when there was no other; percentiles come from histograms and are within 12 %.
+-- when there was no other, but for the mean, which is of all; percentiles come from histograms and are within 12 %.
 -- ml_usage_rate = used / predictions; fallback_rate and error_rate are shares of the attempted ones (enabled, in the
 -- rollout); cache_hit_rate is that of re-scorings by UPDATE, null below 20; sla_compliance is the share of calls within
 -- ml_settings.latency_target_ms. A target says what the whole window shows (met, null: nothing to judge by) and how

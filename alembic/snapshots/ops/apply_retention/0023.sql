@@ -1,5 +1,5 @@
 -- Moves weeks of the log that are past their time to ml_archive, drops exported ones, deletes old minutes and hours.
--- Called by: ml.nightly, operators. Calls: ml.lock_job, ml.detach_week, ml.drop_week.
+-- Called by: ml.run_step, operators. Calls: ml.lock_job, ml.detach_week, ml.drop_week.
 -- Reads: ml_settings, ml.archived_weeks, pg_catalog.
 -- Writes: partitions of ml_predictions, ml_archives, ml_metrics_1m, ml_metrics_1h, ml_drift, ml_performance,
 --         ml_alert_transitions, ml_notifications, ml_backfill_errors, ml_log_drops, ml_jobs.
@@ -79,7 +79,7 @@ BEGIN
     DELETE FROM public.ml_alert_transitions AS t WHERE t.occurred_at < v_year_ago;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_deleted := v_deleted || jsonb_build_object('ml_alert_transitions', v_rows);
-    DELETE FROM public.ml_notifications AS n WHERE coalesce(n.delivered_at, n.abandoned_at) < v_year_ago;
+    DELETE FROM public.ml_notifications AS n WHERE n.created_at < v_year_ago;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_deleted := v_deleted || jsonb_build_object('ml_notifications', v_rows);
     DELETE FROM public.ml_backfill_errors AS e WHERE e.resolved_at < v_year_ago;

@@ -1,5 +1,5 @@
 -- Makes the roles that are missing and gives each exactly its rights, on what there is now; any number of times.
--- Called by: migrations, the owner of the schema. Calls: ml.role_rights.
+-- Called by: sql/ops/access/access.sql, the owner of the schema. Calls: ml.role_rights.
 -- Reads: ml.governed_objects, ml.held_rights, pg_catalog. Writes: roles and rights.
 
 -- ml_writer, ml_analyst, ml_ops and ml_dashboard belong to the whole server and cannot log in: people and services become

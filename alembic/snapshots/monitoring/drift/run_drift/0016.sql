@@ -1,5 +1,5 @@
 -- Measures drift of every live version that has a baseline, stores a row per feature and score, and sums it up.
--- Called by: ml.nightly, operators. Calls: ml.lock_job, ml.feature_drift, ml.feature_drift_score.
+-- Called by: ml.run_step, operators. Calls: ml.lock_job, ml.feature_drift, ml.feature_drift_score.
 -- Reads: ml_predictions, ml_baselines, ml_aliases.
 -- Writes: ml_drift.
 

@@ -1,5 +1,5 @@
 -- Roll-ups by minute from p_from up to p_to: stored ones where they are final, counted from the log where they are not.
--- Called by: ml.merge_minutes, ml_health, ml_metrics, views of panels. Calls: ml.summarize_predictions.
+-- Called by: ml.merge_minutes, ml.live_metrics, ml.minute_alert_values, views of panels. Calls: ml.summarize_predictions.
 -- Reads: ml_jobs, ml_metrics_1m, ml_predictions. Writes: nothing.
 --
 -- Minutes that start within [p_from, p_to); NULL or infinity is no bound. Right at any time, also when no scheduler ever

@@ -208,6 +208,11 @@ def write(
             f"{file} cannot be written ({error.strerror or error}): make room or name another folder with --to; "
             "nothing was dropped."
         ) from error
+    except psycopg.DataError as error:
+        raise UserError(
+            f"{source.name} has a time that a Parquet file cannot hold ({str(error).partition(':')[0]}): "
+            "correct it in the table; nothing was dropped."
+        ) from error
     return Exported(source.name, str(file), rows, size, sha256, _iso(first), _iso(last), dropped)
 
 
@@ -242,7 +247,7 @@ def _write_part(
             cursor = stack.enter_context(connection.cursor("export", binary=True))
             cursor.itersize = batch
             cursor.execute(query)
-            while rows := _fetch(cursor, batch, source.name):
+            while rows := cursor.fetchmany(batch):
                 arrays = [
                     pa.array(values, field.arrow) for field, values in zip(fields, zip(*rows, strict=True), strict=True)
                 ]
@@ -256,16 +261,6 @@ def _write_part(
     if done != total:
         raise UserError(f"{source.name} has {total:,} rows and {done:,} were read: run it again.")
     return done, first, last, digest.hexdigest()
-
-
-def _fetch(cursor: psycopg.ServerCursor[Any], batch: int, name: str) -> list[tuple[Any, ...]]:
-    try:
-        return cursor.fetchmany(batch)
-    except psycopg.DataError as error:
-        raise UserError(
-            f"{name} has a time that a Parquet file cannot hold ({str(error).partition(':')[0]}): "
-            "correct it in the table."
-        ) from error
 
 
 def _close_after_success(writer: Any) -> Callable[..., bool]:

@@ -257,7 +257,7 @@ def test_the_command_line_exports_roll_ups_and_events(db, db_url, tmp_path):
     assert json.loads(event["metadata"]) == {"a": [1, None]} and event["mine"] == "(1,2)"
     hour = pq.read_table(files["ml_metrics_1h"]["file"]).to_pylist()[0]
     assert hour["bucket"] == START and hour["predictions"] == 1 and sum(hour["latency_histogram"]) == 1
-    insert_event(db, detected_at="infinity")
+    db.execute("UPDATE pattern_events SET detected_at = 'infinity'")
     refused = trainer("export", "--events", "--to", str(tmp_path), "--database-url", db_url)
     assert refused.returncode == 1 and "a time that a Parquet file cannot hold" in refused.stderr
     assert refused.stderr.count("\n") == 1

@@ -92,7 +92,7 @@ def test_every_view_of_a_panel_is_on_the_dashboard():
 def test_macros_have_plain_arguments(query):
     # Grafana ends the arguments at the first closing parenthesis and splits them at every comma.
     calls = re.findall(r"\$__\w+(?:\([^)]*\))?", query)
-    assert set(calls) <= {"$__timeFilter(time)", "$__timeGroupAlias(time,'1h')"}
+    assert set(calls) <= {"$__timeFilter(time)", "$__timeGroupAlias(time,$__interval)"}
     assert not re.search(r"\$(?!__|version|symbol|pattern_type)", query)
 
 
@@ -118,7 +118,7 @@ def test_queries_use_views_of_panels_and_public_functions_alone(query):
     assert relations <= {("ml", "v_ml_")}
     assert functions <= {
         "public.ml_health", "public.ml_alerts", "sum", "max", "min", "count", "now", "floor",
-        "jsonb_to_recordset", "pg_catalog.extract", "pg_catalog.btrim",
+        "jsonb_to_recordset", "replace", "chr", "pg_catalog.extract", "pg_catalog.btrim",
     }  # fmt: skip
     assert relations or functions & {"public.ml_health", "public.ml_alerts"}
 
@@ -179,23 +179,22 @@ def test_the_provider_has_the_form_of_version_1():
 # ------------------------------------------------------------------------------------------------- queries
 
 
-def expanded(query, db=None, time_range=None):
-    """Return a query as Grafana sends it, with every variable at All."""
+def expanded(query, db=None, time_range=None, chosen=None):
+    """Return a query as Grafana sends it, with every variable at All, or at what is chosen of its options."""
     time_range = time_range or TimeRange(now() - DAY, now())
-    variables = {}
-    for item in VARIABLES:
-        options = ["none"]
-        if db is not None:
-            options = [option for (option,) in db.execute(expand(item["query"], time_range).sql)]
-        variables[item["name"]] = Variable(options, is_all=True)
+    variables = {item["name"]: Variable([], is_all=True, all_value=item["allValue"]) for item in VARIABLES}
+    for name, values in (chosen or {}).items():
+        (item,) = (item for item in VARIABLES if item["name"] == name)
+        options = dict(db.execute(expand(item["query"], time_range).sql).fetchall())
+        variables[name] = Variable([options[value] for value in values])
     return expand(query, time_range, variables).sql
 
 
-def run(db, query, length=DAY):
+def run(db, query, length=DAY, **chosen):
     """Return columns (name and type) and rows of a query, as a reader of dashboards gets them."""
     with db.transaction():
         db.execute("SET LOCAL ROLE ml_dashboard; SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '15s'")
-        cursor = db.execute(expanded(query, db, TimeRange(now() - length, now())))
+        cursor = db.execute(expanded(query, db, TimeRange(now() - length, now()), chosen))
         return [(column.name, column.type_code) for column in cursor.description], cursor.fetchall()
 
 
@@ -264,10 +263,31 @@ def test_every_panel_shows_something_on_a_lively_database(lively):
 
 def test_variables_choose(lively):
     (panel,) = (panel for panel in SHOWN if panel["title"] == "Adoption by symbol")
-    everything = run(lively, panel["targets"][0]["rawSql"], 30 * DAY)[1]
-    assert {row[0] for row in everything} == {"S0", "S1", "S2", "TEST"}
-    query = panel["targets"][0]["rawSql"].replace("$symbol", "'S1'")
-    assert [row[0] for row in run(lively, query, 30 * DAY)[1]] == ["S1"]
+    query = panel["targets"][0]["rawSql"]
+    for chosen in ([], ["S1"], ["S0", "S2"]):
+        found = run(lively, query, 30 * DAY, **({"symbol": chosen} if chosen else {}))[1]
+        assert {row[0] for row in found} == set(chosen or ["S0", "S1", "S2", "TEST"])
+
+
+HOSTILE = ["$__timeFilter(time)", "${symbol}", "$symbol", "[[symbol]]", "a', 'b", "/* $__x(", "-- x", "$$", "$__interval"]
+
+
+def test_no_name_breaks_a_panel_or_is_left_out(db):
+    """All puts no name into SQL; a chosen one cannot be taken for a macro. The symbol seen 20 days ago is there too."""
+    add_bars(db)
+    go_live(db)
+    for name in HOSTILE:
+        add_bars(db, symbol=name)
+        insert_event(db, symbol=name, pattern_type=name)
+    db.execute("UPDATE ml_predictions SET predicted_at = predicted_at - interval '20 days'")
+    for panel, target in TARGETS:
+        run(db, target["rawSql"], length_of(panel))
+    (panel,) = (panel for panel in SHOWN if panel["title"] == "Adoption by symbol")
+    query = panel["targets"][0]["rawSql"]
+    assert {row[0] for row in run(db, query, 30 * DAY)[1]} == set(HOSTILE)
+    for chosen in (*([name] for name in HOSTILE), HOSTILE[:3], HOSTILE):
+        for variable in ("symbol", "pattern_type"):
+            assert {row[0] for row in run(db, query, 30 * DAY, **{variable: chosen})[1]} == set(chosen)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])

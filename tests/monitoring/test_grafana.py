@@ -94,7 +94,7 @@ def test_every_view_of_a_panel_is_on_the_dashboard():
 def test_macros_have_plain_arguments(query):
     # Grafana ends the arguments at the first closing parenthesis and splits them at every comma.
     calls = re.findall(r"\$__\w+(?:\([^)]*\))?", query)
-    assert set(calls) <= {"$__timeFilter(time)", "$__timeGroupAlias(time,$__interval)"}
+    assert set(calls) <= {"$__timeFilter(time)", "$__timeGroupAlias(time,$__interval)", "$__timeFrom()", "$__timeTo()"}
     assert not re.search(r"\$(?!__|version|symbol|pattern_type)", query)
 
 
@@ -272,7 +272,17 @@ def test_variables_choose(lively):
         assert {row[0] for row in found} == set(chosen or ["S0", "S1", "S2", "TEST"])
 
 
-HOSTILE = ["$__timeFilter(time)", "${symbol}", "$symbol", "[[symbol]]", "a', 'b", "/* $__x(", "-- x", "$$", "$__interval"]
+HOSTILE = [
+    "$__timeFilter(time)",
+    "${symbol}",
+    "$symbol",
+    "[[symbol]]",
+    "a', 'b",
+    "/* $__x(",
+    "-- x",
+    "$$",
+    "$__interval",
+]
 
 
 def test_no_name_breaks_a_panel_or_is_left_out(db):
@@ -283,7 +293,9 @@ def test_no_name_breaks_a_panel_or_is_left_out(db):
         add_bars(db, symbol=name)
         insert_event(db, symbol=name, pattern_type=name)
     log(db, [prediction(now() - 20 * DAY)])
-    db.execute("UPDATE ml_predictions SET predicted_at = predicted_at - interval '20 days' WHERE predicted_at > now() - interval '1 day'")
+    db.execute(
+        "UPDATE ml_predictions SET predicted_at = predicted_at - interval '20 days' WHERE predicted_at > now() - interval '1 day'"
+    )
     for panel, target in TARGETS:
         run(db, target["rawSql"], length_of(panel))
     (panel,) = (panel for panel in SHOWN if panel["title"] == "Adoption by symbol")

@@ -191,7 +191,11 @@ def test_lines_of_thresholds_have_the_unit_of_the_axis_and_a_name():
     figure = draw(answer(read("timeseries", defaults=settings), "time:time v:number", (at(0), 0.25))).chart
     assert figure.layout.yaxis.ticksuffix == " ms"
     assert list(figure.data[0].y) == [0.25]
+    assert not figure.layout.shapes  # too far above
+    figure = draw(answer(read("timeseries", defaults=settings), "time:time v:number", (at(0), 30.0))).chart
     assert [note.text for note in figure.layout.annotations] == ["100 ms"]
+    below = draw(answer(read("timeseries", defaults=settings | {"min": 0}), "time:time v:number", (at(0), 30.0))).chart
+    assert (below.layout.yaxis.range[0], below.layout.yaxis.autorange) == (0, "max")
     plain = draw(answer(read("timeseries", defaults={"unit": "ms"}), "time:time v:number", (at(0), 0.25))).chart
     assert plain.layout.yaxis.ticksuffix == " µs"
 
@@ -207,9 +211,11 @@ def test_a_legend_leaves_out_what_is_hidden_there():
     columns = "time:time version:text low:number high:number mid:number"
     drawing = draw(answer(panel, columns, (at(0), "", 1.0, 3.0, 2.0)))
     assert [name for name, _ in drawing.legend] == ["interval", "mid"]
+    empty = draw(answer(panel, columns, (at(0), "", None, 3.0, 2.0)))
+    assert empty.legend == ()  # one line is left, which needs none
     assert len(drawing.chart.data) == 3
     drawing = draw(answer(panel, columns, (at(0), "v1", 1.0, 3.0, 2.0), (at(0), "v2", 1.0, 3.0, 2.0)))
-    assert [name for name, _ in drawing.legend] == ["interval v1", "interval v2", "mid v1", "mid v2"]
+    assert [name for name, _ in drawing.legend] == ["interval v1", "mid v1", "interval v2", "mid v2"]
 
 
 def test_cells_without_a_value_and_long_ones():

@@ -77,7 +77,9 @@ def test_few_attempts_are_not_judged(db, told):
         insert_event(db)
     insert_event(db, symbol="NONE")
     assert "20 live predictions for ML to make, fallbacks 5.0% (bar_missing 1)" in told()
-    assert "predictions       21: 19 live by ML, 1 live that fell back, 1 live by the rule alone, 0 backfilled" in told()
+    assert (
+        "predictions       21: 19 live by ML, 1 live that fell back, 1 live by the rule alone, 0 backfilled" in told()
+    )
     lines = told().splitlines()
     assert all(line.startswith("  ") and line[2] != " " for line in lines[1:])
 
@@ -141,7 +143,9 @@ def test_rates_without_settings_have_no_colour():
 def test_the_last_hour_is_a_line_of_blocks():
     history = [{"predictions": count} for count in (0, 1, 7, None, 14)]
     assert "live by minute    ▁▂▅▁█  22 predictions in the hour, at most 14" in monitoring(metrics={"history": history})
-    assert "live by minute    _.=_#  22 predictions in the hour" in monitoring(metrics={"history": history}, encoding="ascii")
+    assert "live by minute    _.=_#  22 predictions in the hour" in monitoring(
+        metrics={"history": history}, encoding="ascii"
+    )
     assert monitoring(metrics={"history": [{"predictions": 0}] * 60}) == ""
     many = [{"predictions": 1}] * 60
     for width in (40, 60, 80, 120, 200):
@@ -231,7 +235,9 @@ def test_the_most_urgent_comes_first():
     assert first.startswith("50.0% errors and 50.0% fallbacks: SELECT ml_health() -> 'problems' says why")
     assert "ml.rollback('why')" in first
     for quiet in ({"attempted": 19}, {"ml_enabled": False}, {"error_rate": 0.1, "fallback_rate": 0.2}):
-        assert next_steps(found | {"health": health | quiet, "settings": SETTINGS})[0].startswith("see what to do about")
+        assert next_steps(found | {"health": health | quiet, "settings": SETTINGS})[0].startswith(
+            "see what to do about"
+        )
     assert next_steps(found | {"settings": None, "alerts": None})[0].startswith("run")
 
 

@@ -25,6 +25,8 @@ NO_DATA = "No data in this time range."
 MOST_TABLE_ROWS = 100
 MOST_WORD, MOST_TEXT = 28, 300
 """Characters of a cell without and with spaces."""
+FURTHEST_LINE = 4
+"""Lines of thresholds are drawn up to so many times the largest value."""
 GRID_UNIT = 32
 """Pixels of one unit of a panel's height."""
 
@@ -255,6 +257,7 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
         (line.name, colour)
         for line, colour in zip(lines, colours, strict=True)
         if not (line.settings.custom.get("hideFrom") or {}).get("legend")
+        and any(value is not None for value in line.numbers)
     ]
     return _finished(figure, panel, legend)
 
@@ -303,7 +306,10 @@ def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right
     }
     if axis["type"] == "log":
         axis["range"] = [None if end is None or end <= 0 else math.log10(end) for end in axis["range"]]
-    if axis["range"] == [None, None]:
+    low_end, high_end = (end is not None for end in axis["range"])
+    if not (low_end and high_end):
+        axis["autorange"] = "max" if low_end else "min" if high_end else True
+    if not (low_end or high_end):
         del axis["range"]
     if right:
         axis |= {"overlaying": "y", "side": "right", "showgrid": False}
@@ -311,8 +317,10 @@ def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right
     mode = (custom.get("thresholdsStyle") or {}).get("mode", "off")
     if mode == "off" or right:
         return
+    largest = max(map(abs, numbers), default=0.0)
     for threshold in settings.thresholds:
-        if threshold.value is not None and mode != "area":
+        # A line far above all values would leave them no room.
+        if threshold.value is not None and mode != "area" and threshold.value <= FURTHEST_LINE * (largest or 1):
             figure.add_hline(
                 y=threshold.value / how.divisor,
                 line={

@@ -198,7 +198,9 @@ def resolve_variables(
         first = values if isinstance(values, str) else next(iter(values), "")
         if first == "$__all" or (variable.include_all and not first):
             options = {} if variable.all_value else _options(connection, variable, time_range, found, seconds)
-            found[name] = Variable(list(options.values()) if options is not None else [""], is_all=True, all_value=variable.all_value)
+            found[name] = Variable(
+                list(options.values()) if options is not None else [""], is_all=True, all_value=variable.all_value
+            )
         elif name in chosen and variable.kind == "query":
             options = _options(connection, variable, time_range, found, seconds)
             picked = [_value(text, variable, options) for text in values]
@@ -219,7 +221,9 @@ def _value(text: str, variable: DashboardVariable, options: Mapping[str, str] | 
     known = list(options)
     more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
     listed = f"it can be {', '.join(known[:MOST_NAMED])}{more}" if known else "there is none yet"
-    raise UserError(f"--variable {variable.name}={text}: the dashboard knows no such {variable.label.lower()}; {listed}.")
+    raise UserError(
+        f"--variable {variable.name}={text}: the dashboard knows no such {variable.label.lower()}; {listed}."
+    )
 
 
 def _options(

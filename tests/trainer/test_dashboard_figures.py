@@ -195,7 +195,8 @@ def test_lines_of_thresholds_have_the_unit_of_the_axis_and_a_name():
     figure = draw(answer(read("timeseries", defaults=settings), "time:time v:number", (at(0), 30.0))).chart
     assert [note.text for note in figure.layout.annotations] == ["100 ms"]
     below = draw(answer(read("timeseries", defaults=settings | {"min": 0}), "time:time v:number", (at(0), 30.0))).chart
-    assert (below.layout.yaxis.range[0], below.layout.yaxis.autorange) == (0, "max")
+    options = below.layout.yaxis.autorangeoptions
+    assert (options.clipmin, tuple(options.include), options.clipmax) == (0, (0,), None)
     plain = draw(answer(read("timeseries", defaults={"unit": "ms"}), "time:time v:number", (at(0), 0.25))).chart
     assert plain.layout.yaxis.ticksuffix == " µs"
 

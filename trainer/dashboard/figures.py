@@ -306,10 +306,14 @@ def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right
     }
     if axis["type"] == "log":
         axis["range"] = [None if end is None or end <= 0 else math.log10(end) for end in axis["range"]]
-    low_end, high_end = (end is not None for end in axis["range"])
-    if not (low_end and high_end):
-        axis["autorange"] = "max" if low_end else "min" if high_end else True
-    if not (low_end or high_end):
+    ends = axis["range"]
+    if axis["type"] == "linear" and None in ends:
+        del axis["range"]
+        # One end is fixed, and the values decide about the other one.
+        axis["autorangeoptions"] = {"include": [end for end in ends if end is not None]} | {
+            side: end for side, end in zip(("clipmin", "clipmax"), ends, strict=True) if end is not None
+        }
+    elif ends == [None, None]:
         del axis["range"]
     if right:
         axis |= {"overlaying": "y", "side": "right", "showgrid": False}

@@ -94,7 +94,9 @@ def test_every_view_of_a_panel_is_on_the_dashboard():
 def test_macros_have_plain_arguments(query):
     # Grafana ends the arguments at the first closing parenthesis and splits them at every comma.
     calls = re.findall(r"\$__\w+(?:\([^)]*\))?", query)
-    assert set(calls) <= {"$__timeFilter(time)", "$__timeGroupAlias(time,$__interval)", "$__timeFrom()", "$__timeTo()"}
+    assert set(calls) <= {
+        "$__timeFilter(time)", "$__timeGroupAlias(time,$__interval)", "$__timeFrom()", "$__timeTo()", "$__interval_ms",
+    }  # fmt: skip
     assert not re.search(r"\$(?!__|version|symbol|pattern_type)", query)
 
 
@@ -270,6 +272,22 @@ def test_variables_choose(lively):
     for chosen in ([], ["S1"], ["S0", "S2"]):
         found = run(lively, query, 30 * DAY, **({"symbol": chosen} if chosen else {}))[1]
         assert {row[0] for row in found} == set(chosen or ["S0", "S1", "S2", "TEST"])
+
+
+def test_the_request_rate_is_the_mean_over_a_bar_and_leaves_out_what_is_not_live(db):
+    start = now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    log(db, [prediction(start + timedelta(minutes=n), source="insert") for n in (0, 0, 1, 3, 14)])
+    log(db, [prediction(start + timedelta(minutes=2), source="backfill") for _ in range(50)])
+    found = {}
+    for title in ("Request rate", "Backfilled and external"):
+        (panel,) = (panel for panel in SHOWN if panel["title"] == title)
+        time_range = TimeRange(now() - DAY, now())
+        interval = time_range.interval(panel["maxDataPoints"], 60)
+        assert interval == 900
+        query = expand(panel["targets"][0]["rawSql"], time_range, interval=interval).sql
+        found[title] = db.execute(query).fetchall()
+    assert found["Request rate"] == [(start.timestamp(), "insert", 5 / 15)]
+    assert found["Backfilled and external"] == [(start.timestamp(), "backfill", pytest.approx(50 / 15))]
 
 
 HOSTILE = [

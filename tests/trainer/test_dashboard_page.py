@@ -309,6 +309,24 @@ def test_the_shipped_dashboard_shows_what_was_scored(db):
     assert {"Health", "Version in use", "Scoring latency", "Request rate", "Adoption by symbol"} <= with_data
 
 
+def test_names_that_look_like_macros_break_no_panel(db):
+    names = ["$__timeFilter(time)", "${symbol}", "it's", "[[symbol]]"]
+    add_bars(db)
+    go_live(db)
+    for name in names:
+        insert_event(db, symbol=name, pattern_type=name)
+    dashboard = read_dashboard(dashboard_file())
+    for chosen in (*([name] for name in names), names[:2], []):
+        both = {"symbol": chosen, "pattern_type": chosen} if chosen else {}
+        snapshot = take_snapshot(db, dashboard, time_range(None, datetime.now(UTC)), both)
+        assert {number: answer.error for number, answer in snapshot.answers.items() if answer.error} == {}
+        (adoption,) = (panel.number for panel in dashboard.panels() if panel.title == "Adoption by symbol")
+        rows = snapshot.answers[adoption].frames[0].rows
+        assert {row[0] for row in rows} == set(chosen or names)
+    with pytest.raises(UserError, match="symbol=NOPE: the dashboard knows no such symbol; it can be "):
+        take_snapshot(db, dashboard, time_range(None, datetime.now(UTC)), {"symbol": ["NOPE"]})
+
+
 def test_the_role_of_dashboards_sees_every_panel(db, db_url):
     add_bars(db)
     go_live(db)

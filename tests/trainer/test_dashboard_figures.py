@@ -182,7 +182,7 @@ def test_what_is_counted_by_the_hour_is_drawn_over_its_hour():
     line = draw(answer(steps, LINES, *rows, step=1200.0)).chart.data[0]
     assert list(line.x) == stamps([at(0), at(15), at(35), at(35), at(45), at(60), at(60)])  # the range ends at 60
     assert list(line.y) == [1, 2, 2, None, 3, 3, None]
-    assert (line.mode, line.line.shape) == ("lines", "hv")
+    assert (line.mode, line.line.shape) == ("lines+markers", "hv")
 
 
 def test_lines_of_thresholds_have_the_unit_of_the_axis_and_a_name():

@@ -232,7 +232,6 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
         opacity = (custom.get("fillOpacity") or 0) / 100
         only_points = custom.get("drawStyle") == "points"
         few = sum(value is not None for value in values) <= 48 and custom.get("showPoints") != "never"
-        few = few and not (steps_after and bucket)
         figure.add_scatter(
             **shared,
             mode="markers" if only_points else "lines+markers" if few else "lines",

@@ -129,7 +129,7 @@ def print_monitoring(found: Mapping[str, Any], console: Console, now: datetime |
     rows: list[tuple[str, str | Text]] = list(_rates(health, settings))
     course = _course(found.get("metrics") or {}, console)
     if course:
-        rows.append(("events a minute", course))
+        rows.append(("live by minute", course))
     rows += _alert_rows(found.get("alerts"), present)
     rows += _verdict_rows(found.get("drift"), found.get("performance"), present)
     scheduler = health.get("scheduler")
@@ -180,7 +180,7 @@ def _course(metrics: Mapping[str, Any], console: Console) -> str:
     counts = [bucket.get("predictions") or 0 for bucket in metrics.get("history") or ()]
     if not any(counts):
         return ""
-    tail = f"  {sum(counts):,} in the hour, at most {max(counts):,}"
+    tail = f"  {sum(counts):,} predictions in the hour, at most {max(counts):,}"
     room = max(10, console.width - _LEFT - len(tail))
     step = math.ceil(len(counts) / room)
     sums = [sum(counts[place : place + step]) for place in range(0, len(counts), step)]
@@ -260,7 +260,9 @@ def _passed(time: Any, now: datetime) -> str:
 
 def next_steps(found: Mapping[str, Any]) -> list[str]:
     """Return what to do next, the most urgent first."""
-    health, steps = found["health"], []
+    health, steps = found["health"], _urgent_steps(found)
+    if not found.get("bars"):
+        steps.append("load bars: python -m trainer load-bars FILE...")
     if not health.get("champion"):
         steps.append(
             "promote a model: python -m trainer promote"
@@ -269,9 +271,7 @@ def next_steps(found: Mapping[str, Any]) -> list[str]:
         )
     elif not health.get("ml_enabled"):
         steps.append("let ML score new events: SELECT ml.enable('why');")
-    if not found.get("bars"):
-        steps.append("load bars: python -m trainer load-bars FILE...")
-    elif (health.get("events_waiting_for_bars") or 0) > 0:
+    if found.get("bars") and (health.get("events_waiting_for_bars") or 0) > 0:
         steps.append("when the missing bars are loaded, score the events that wait: python -m trainer backfill")
     scheduler = health.get("scheduler")
     if isinstance(scheduler, Mapping) and not scheduler.get("seen"):
@@ -279,6 +279,28 @@ def next_steps(found: Mapping[str, Any]) -> list[str]:
     if "baseline_set_at" in health and not health["baseline_set_at"] and health.get("last_prediction_at"):
         steps.append("once live scoring is as it should be, keep that as the baseline: SELECT ml_set_baseline('why');")
     return [*steps, "see it drawn: python -m trainer dashboard"]
+
+
+def _urgent_steps(found: Mapping[str, Any]) -> list[str]:
+    """Return what to do about rates beyond the line of their alert, and about alerts that fire."""
+    health, settings, steps = found["health"], found.get("settings") or {}, []
+    judged = health.get("ml_enabled") and (health.get("attempted") or 0) >= FEWEST_ATTEMPTS
+    too_many = [
+        f"{health[rate]:.1%} {name}"
+        for name, rate, limit in (
+            ("errors", "error_rate", "error_alert_rate"),
+            ("fallbacks", "fallback_rate", "fallback_alert_rate"),
+        )
+        if judged and None not in (health.get(rate), settings.get(limit)) and health[rate] > settings[limit]
+    ]
+    if too_many:
+        steps.append(
+            f"{' and '.join(too_many)}: SELECT ml_health() -> 'problems' says why; "
+            "if it is the model, SELECT ml.rollback('why') or ml.disable('why');"
+        )
+    if (found.get("alerts") or {}).get("alerts"):
+        steps.append("see what to do about the alerts: SELECT ml_alerts();")
+    return steps
 
 
 def print_next(found: Mapping[str, Any], console: Console) -> None:
@@ -298,8 +320,9 @@ def print_counts(found: dict[str, Any], console: Console) -> None:
         ),
         (
             "predictions",
-            f"{found['predictions']:,}: {by['live']:,} live by ML, {by['rule']:,} live by the rule alone, "
-            f"{by['backfill']:,} backfilled"
+            f"{found['predictions']:,}: {by['live']:,} live by ML, "
+            + (f"{by['fallback']:,} live that fell back, " if by["fallback"] else "")
+            + f"{by['rule']:,} live by the rule alone, {by['backfill']:,} backfilled"
             + (f", {by['shadow']:,} in shadow" if by["shadow"] else "")
             + (f", {by['external']:,} external" if by["external"] else ""),
         ),
@@ -324,8 +347,8 @@ def _print_rows(rows: Sequence[tuple[str, str | Text]], console: Console) -> Non
 def _attempts(health: dict[str, Any]) -> str:
     attempted = health["attempted"] or 0
     if not attempted:
-        return "no live event was for ML to score"
-    said = f"{attempted:,} live event{'s' if attempted > 1 else ''} for ML to score"
+        return "no live prediction was for ML to make"
+    said = f"{attempted:,} live prediction{'s' if attempted > 1 else ''} for ML to make"
     reasons = ", ".join(
         f"{reason} {events:,}"
         for reason, events in sorted((health["fallback_reasons"] or {}).items())

@@ -9,6 +9,7 @@ import pglast.parser
 import pytest
 import yaml
 from panel_data import DAY, add_drift, add_outcomes, add_performance, add_transitions, now
+from prediction_log import log, prediction
 from support import add_bars, go_live, insert_event, value
 
 from trainer.dashboard.macros import TimeRange, Variable, expand
@@ -17,6 +18,7 @@ FOLDER = Path(__file__).parents[2] / "sql" / "dashboards" / "grafana"
 PANELS = FOLDER.parents[1] / "monitoring" / "panels"
 DASHBOARD = json.loads((FOLDER / "pattern_confidence.json").read_text())
 ALERTING = yaml.safe_load((FOLDER / "alerting.yaml").read_text())
+CONTACTS = yaml.safe_load((FOLDER / "contact_points.yaml").read_text())
 SHOWN = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 TARGETS = [(panel, target) for panel in SHOWN for target in panel["targets"]]
 RULES = [rule for group in ALERTING["groups"] for rule in group["rules"]]
@@ -92,7 +94,9 @@ def test_every_view_of_a_panel_is_on_the_dashboard():
 def test_macros_have_plain_arguments(query):
     # Grafana ends the arguments at the first closing parenthesis and splits them at every comma.
     calls = re.findall(r"\$__\w+(?:\([^)]*\))?", query)
-    assert set(calls) <= {"$__timeFilter(time)", "$__timeGroupAlias(time,'1h')"}
+    assert set(calls) <= {
+        "$__timeFilter(time)", "$__timeGroupAlias(time,$__interval)", "$__timeFrom()", "$__timeTo()", "$__interval_ms",
+    }  # fmt: skip
     assert not re.search(r"\$(?!__|version|symbol|pattern_type)", query)
 
 
@@ -118,7 +122,7 @@ def test_queries_use_views_of_panels_and_public_functions_alone(query):
     assert relations <= {("ml", "v_ml_")}
     assert functions <= {
         "public.ml_health", "public.ml_alerts", "sum", "max", "min", "count", "now", "floor",
-        "jsonb_to_recordset", "pg_catalog.extract", "pg_catalog.btrim",
+        "jsonb_to_recordset", "replace", "chr", "pg_catalog.extract", "pg_catalog.btrim",
     }  # fmt: skip
     assert relations or functions & {"public.ml_health", "public.ml_alerts"}
 
@@ -128,7 +132,7 @@ def test_no_secret_and_no_host_is_written_down():
         text = file.read_text()
         assert not re.search(r"\b\d{1,3}(\.\d{1,3}){3}\b|localhost", text)
         for line in text.splitlines():
-            if re.search(r"(password|integrationKey|url|user|database):", line) and not line.startswith("#"):
+            if re.search(r"(password|integrationKey|url|user|database|sslmode):", line) and not line.startswith("#"):
                 assert "${" in line, line
 
 
@@ -151,7 +155,8 @@ def test_alert_rules_are_those_promised():
 
 def test_alert_rules_point_at_panels_data_source_and_contact_point():
     (source,) = yaml.safe_load((FOLDER / "datasources.yaml").read_text())["datasources"]
-    (contact,) = ALERTING["contactPoints"]
+    (contact,) = CONTACTS["contactPoints"]
+    assert "contactPoints" not in ALERTING  # who has no PagerDuty changes one small file
     panels = {panel["id"] for panel in SHOWN}
     for rule in RULES:
         assert rule["dashboardUid"] == DASHBOARD["uid"]
@@ -171,7 +176,7 @@ def test_alert_rules_point_at_panels_data_source_and_contact_point():
 
 def test_the_provider_has_the_form_of_version_1():
     found = yaml.safe_load((FOLDER / "dashboards.yaml").read_text())
-    assert found["apiVersion"] == ALERTING["apiVersion"] == 1
+    assert found["apiVersion"] == ALERTING["apiVersion"] == CONTACTS["apiVersion"] == 1
     assert found["providers"][0]["type"] == "file"
     assert found["providers"][0]["options"]["path"].startswith("/")
 
@@ -179,23 +184,22 @@ def test_the_provider_has_the_form_of_version_1():
 # ------------------------------------------------------------------------------------------------- queries
 
 
-def expanded(query, db=None, time_range=None):
-    """Return a query as Grafana sends it, with every variable at All."""
+def expanded(query, db=None, time_range=None, chosen=None):
+    """Return a query as Grafana sends it, with every variable at All, or at what is chosen of its options."""
     time_range = time_range or TimeRange(now() - DAY, now())
-    variables = {}
-    for item in VARIABLES:
-        options = ["none"]
-        if db is not None:
-            options = [option for (option,) in db.execute(expand(item["query"], time_range).sql)]
-        variables[item["name"]] = Variable(options, is_all=True)
+    variables = {item["name"]: Variable([], is_all=True, all_value=item["allValue"]) for item in VARIABLES}
+    for name, values in (chosen or {}).items():
+        (item,) = (item for item in VARIABLES if item["name"] == name)
+        options = dict(db.execute(expand(item["query"], time_range).sql).fetchall())
+        variables[name] = Variable([options[value] for value in values])
     return expand(query, time_range, variables).sql
 
 
-def run(db, query, length=DAY):
+def run(db, query, length=DAY, **chosen):
     """Return columns (name and type) and rows of a query, as a reader of dashboards gets them."""
     with db.transaction():
         db.execute("SET LOCAL ROLE ml_dashboard; SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '15s'")
-        cursor = db.execute(expanded(query, db, TimeRange(now() - length, now())))
+        cursor = db.execute(expanded(query, db, TimeRange(now() - length, now()), chosen))
         return [(column.name, column.type_code) for column in cursor.description], cursor.fetchall()
 
 
@@ -264,10 +268,60 @@ def test_every_panel_shows_something_on_a_lively_database(lively):
 
 def test_variables_choose(lively):
     (panel,) = (panel for panel in SHOWN if panel["title"] == "Adoption by symbol")
-    everything = run(lively, panel["targets"][0]["rawSql"], 30 * DAY)[1]
-    assert {row[0] for row in everything} == {"S0", "S1", "S2", "TEST"}
-    query = panel["targets"][0]["rawSql"].replace("$symbol", "'S1'")
-    assert [row[0] for row in run(lively, query, 30 * DAY)[1]] == ["S1"]
+    query = panel["targets"][0]["rawSql"]
+    for chosen in ([], ["S1"], ["S0", "S2"]):
+        found = run(lively, query, 30 * DAY, **({"symbol": chosen} if chosen else {}))[1]
+        assert {row[0] for row in found} == set(chosen or ["S0", "S1", "S2", "TEST"])
+
+
+def test_the_request_rate_is_the_mean_over_a_bar_and_leaves_out_what_is_not_live(db):
+    start = now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    log(db, [prediction(start + timedelta(minutes=n), source="insert") for n in (0, 0, 1, 3, 14)])
+    log(db, [prediction(start + timedelta(minutes=2), source="backfill") for _ in range(50)])
+    found = {}
+    for title in ("Request rate", "Backfilled and external"):
+        (panel,) = (panel for panel in SHOWN if panel["title"] == title)
+        time_range = TimeRange(now() - DAY, now())
+        interval = time_range.interval(panel["maxDataPoints"], 60)
+        assert interval == 900
+        query = expand(panel["targets"][0]["rawSql"], time_range, interval=interval).sql
+        found[title] = db.execute(query).fetchall()
+    assert found["Request rate"] == [(start.timestamp(), "insert", 5 / 15)]
+    assert found["Backfilled and external"] == [(start.timestamp(), "backfill", pytest.approx(50 / 15))]
+
+
+HOSTILE = [
+    "$__timeFilter(time)",
+    "${symbol}",
+    "$symbol",
+    "[[symbol]]",
+    "a', 'b",
+    "/* $__x(",
+    "-- x",
+    "$$",
+    "$__interval",
+]
+
+
+def test_no_name_breaks_a_panel_or_is_left_out(db):
+    """All puts no name into SQL; a chosen one cannot be taken for a macro. The symbol seen 20 days ago is there too."""
+    add_bars(db)
+    go_live(db)
+    for name in HOSTILE:
+        add_bars(db, symbol=name)
+        insert_event(db, symbol=name, pattern_type=name)
+    log(db, [prediction(now() - 20 * DAY)])
+    db.execute(
+        "UPDATE ml_predictions SET predicted_at = predicted_at - interval '20 days' WHERE predicted_at > now() - interval '1 day'"
+    )
+    for panel, target in TARGETS:
+        run(db, target["rawSql"], length_of(panel))
+    (panel,) = (panel for panel in SHOWN if panel["title"] == "Adoption by symbol")
+    query = panel["targets"][0]["rawSql"]
+    assert {row[0] for row in run(db, query, 30 * DAY)[1]} == set(HOSTILE)
+    for chosen in (*([name] for name in HOSTILE), HOSTILE[:3], HOSTILE):
+        for variable in ("symbol", "pattern_type"):
+            assert {row[0] for row in run(db, query, 30 * DAY, **{variable: chosen})[1]} == set(chosen)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])

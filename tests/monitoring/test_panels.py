@@ -400,7 +400,7 @@ def test_reliability_is_that_of_log_and_outcomes(db):
 
 def test_adoption_is_that_of_log_and_events(db):
     data = add_outcomes(db, seed=7)
-    live = data[data.live]
+    live = data[data.live & (data.fallback_reason != "disabled")]
     blended = live.blended_confidence.astype(float)
     live = live.assign(
         used=live.attempted & live.fallback_reason.isna(), confirmed=(blended >= 0.55) & (blended < math.inf)
@@ -422,16 +422,15 @@ def test_the_threshold_of_now_decides(db):
         assert view(db, "v_ml_fp_fn")["true_positives"].sum() == (counted.won & counted.confirmed).sum()
 
 
-def test_a_busy_day_is_estimated_from_one_event_in_n(db):
-    """Of 6,000 events of a day one in three counts three times; of 2,000 every one counts once."""
-    for days, count in ((2, 6000), (3, 2000)):
-        log(db, [prediction((now() - days * DAY).replace(hour=12))])
+def add_day(db, days, count, event=None):
+    """Log so many scores of a day, of as many events; or of one event that is gone."""
+    with db.transaction():
         db.execute(
-            "CREATE TEMPORARY TABLE drawn ON COMMIT PRESERVE ROWS AS"
-            " SELECT gen_random_uuid() AS id, n FROM generate_series(1, %s) AS n",
-            (count - 1,),
+            "CREATE TEMPORARY TABLE drawn ON COMMIT DROP AS"
+            " SELECT coalesce(%s, gen_random_uuid()) AS id, n FROM generate_series(1, %s) AS n",
+            (event, count),
         )
-        with db.transaction():
+        if event is None:
             db.execute("ALTER TABLE pattern_events DISABLE TRIGGER USER")
             db.execute(
                 "INSERT INTO pattern_events (id, symbol, timeframe, pattern_type, detected_at, rule_confidence, outcome_label)"
@@ -440,21 +439,41 @@ def test_a_busy_day_is_estimated_from_one_event_in_n(db):
             db.execute("ALTER TABLE pattern_events ENABLE TRIGGER USER")
         db.execute(
             "INSERT INTO ml_predictions (event_id, predicted_at, source, role, model_version, ml_confidence, blended_confidence)"
-            " SELECT id, date_trunc('day', %s::timestamptz, 'UTC') + n * interval '10 seconds', 'insert', 'champion', 'v1',"
+            " SELECT id, date_trunc('day', %s::timestamptz, 'UTC') + n * interval '1 second', 'insert', 'champion', 'v1',"
             " 0.4, 0.6 FROM drawn",
             (now() - days * DAY,),
         )
-        db.execute("DROP TABLE drawn")
-    exact, estimated = rows(db, "SELECT * FROM ml.v_ml_accuracy ORDER BY time")
-    assert (exact["predictions"], exact["wins"]) == (1999, 499)
-    for column, truth in (("predictions", 5999), ("labelled", 5999), ("wins", 1499)):
-        assert estimated[column] % 3 == 0
-        assert estimated[column] == pytest.approx(truth, rel=0.15)
-    assert estimated["win_rate"] == pytest.approx(0.25, abs=0.05)
-    assert estimated["mean_confidence"] == pytest.approx(0.4)
-    exact, estimated = rows(db, "SELECT * FROM ml.v_ml_adoption ORDER BY time")
-    assert (exact["predictions"], exact["confirmed"]) == (1999, 1999)
-    assert estimated["predictions"] == estimated["used"] == pytest.approx(5999, rel=0.1)
+
+
+def test_only_much_in_thirty_days_is_estimated_from_one_event_in_n(db):
+    """A busy day alone is counted; beyond 60,000 predictions in all days, one event in two counts twice."""
+    log(db, [prediction((now() - days * DAY).replace(hour=12)) for days in (2, 3, 5)])
+    add_day(db, 2, 6000)
+    add_day(db, 3, 500)
+    for query in ("SELECT * FROM ml.v_ml_accuracy ORDER BY time", "SELECT * FROM ml.v_ml_adoption ORDER BY time"):
+        assert [row["predictions"] for row in rows(db, query)] == [500, 6000]
+    add_day(db, 5, 60_000, event="5b8f1a34-9f4f-4e21-a4a7-0f54f6f6a001")
+    few, many = rows(db, "SELECT * FROM ml.v_ml_accuracy ORDER BY time")
+    assert few["predictions"] == pytest.approx(500, rel=0.25)
+    for column, truth in (("predictions", 6000), ("labelled", 6000), ("wins", 1500)):
+        assert many[column] % 2 == 0
+        assert many[column] == pytest.approx(truth, rel=0.12)
+    assert many["win_rate"] == pytest.approx(0.25, abs=0.05)
+    assert many["mean_confidence"] == pytest.approx(0.4)
+    few, many = rows(db, "SELECT * FROM ml.v_ml_adoption ORDER BY time")
+    assert many["predictions"] == many["used"] == many["confirmed"] == pytest.approx(6000, rel=0.1)
+    assert value(db, "SELECT day_step FROM ml.panel_bounds") == 2
+
+
+def test_adoption_leaves_out_what_came_while_ml_was_disabled(db):
+    add_bars(db)
+    insert_event(db)  # disabled
+    go_live(db)
+    insert_event(db)
+    db.execute("SELECT ml.disable('test')")
+    insert_event(db)
+    found = one(db, "SELECT * FROM ml.v_ml_adoption")
+    assert (found["predictions"], found["used"], found["ml_usage_rate"]) == (1, 1, 1)
 
 
 # ------------------------------------------------------------------------------------------------- the server

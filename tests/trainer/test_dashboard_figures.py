@@ -167,9 +167,64 @@ def test_bars_are_stacked_and_as_wide_as_their_interval():
     assert {trace.type for trace in figure.data} == {"bar"}
     assert figure.layout.barmode == "stack"
     assert figure.data[0].width == 0.8 * 300_000
+    assert figure.data[0].offset == -0.4 * 300_000
     one = draw(answer(panel, LINES, (at(0), "a", 1.0), step=900.0)).chart
     assert one.data[0].width == 0.8 * 900_000
     assert draw(answer(panel, LINES, (at(0), "a", 1.0))).chart.data[0].width == 0.8 * 60_000
+
+
+def test_what_is_counted_by_the_hour_is_drawn_over_its_hour():
+    bars = read("timeseries", defaults={"custom": {"drawStyle": "bars", "barAlignment": 1}})
+    figure = draw(answer(bars, LINES, (at(0), "a", 1.0), step=900.0)).chart
+    assert (figure.data[0].offset, figure.data[0].width) == (0, 0.8 * 900_000)
+    steps = read("timeseries", defaults={"custom": {"lineInterpolation": "stepAfter"}})
+    rows = ((at(0), "a", 1.0), (at(15), "a", 2.0), (at(45), "a", 3.0))
+    line = draw(answer(steps, LINES, *rows, step=1200.0)).chart.data[0]
+    assert list(line.x) == stamps([at(0), at(15), at(35), at(35), at(45), at(60), at(60)])  # the range ends at 60
+    assert list(line.y) == [1, 2, 2, None, 3, 3, None]
+    assert (line.mode, line.line.shape) == ("lines+markers", "hv")
+
+
+def test_lines_of_thresholds_have_the_unit_of_the_axis_and_a_name():
+    limits = {"steps": [{"color": "green"}, {"color": "red", "value": 100}]}
+    settings = {"unit": "ms", "thresholds": limits, "custom": {"thresholdsStyle": {"mode": "line"}}}
+    figure = draw(answer(read("timeseries", defaults=settings), "time:time v:number", (at(0), 0.25))).chart
+    assert figure.layout.yaxis.ticksuffix == " ms"
+    assert list(figure.data[0].y) == [0.25]
+    assert not figure.layout.shapes  # too far above
+    figure = draw(answer(read("timeseries", defaults=settings), "time:time v:number", (at(0), 30.0))).chart
+    assert [note.text for note in figure.layout.annotations] == ["100 ms"]
+    below = draw(answer(read("timeseries", defaults=settings | {"min": 0}), "time:time v:number", (at(0), 30.0))).chart
+    options = below.layout.yaxis.autorangeoptions
+    assert (options.clipmin, tuple(options.include), options.clipmax) == (0, (0,), None)
+    plain = draw(answer(read("timeseries", defaults={"unit": "ms"}), "time:time v:number", (at(0), 0.25))).chart
+    assert plain.layout.yaxis.ticksuffix == " µs"
+
+
+def test_a_legend_leaves_out_what_is_hidden_there():
+    overrides = [
+        {"matcher": {"id": "byName", "options": "high"}, "properties": [
+            {"id": "custom.hideFrom", "value": {"legend": True, "tooltip": False, "viz": False}}]},
+        {"matcher": {"id": "byName", "options": "low"}, "properties": [
+            {"id": "displayName", "value": "interval ${__field.labels.version}"}]},
+    ]  # fmt: skip
+    panel = read("timeseries", overrides=overrides)
+    columns = "time:time version:text low:number high:number mid:number"
+    drawing = draw(answer(panel, columns, (at(0), "", 1.0, 3.0, 2.0)))
+    assert [name for name, _ in drawing.legend] == ["interval", "mid"]
+    empty = draw(answer(panel, columns, (at(0), "", None, 3.0, 2.0)))
+    assert empty.legend == ()  # one line is left, which needs none
+    assert len(drawing.chart.data) == 3
+    drawing = draw(answer(panel, columns, (at(0), "v1", 1.0, 3.0, 2.0), (at(0), "v2", 1.0, 3.0, 2.0)))
+    assert [name for name, _ in drawing.legend] == ["interval v1", "mid v1", "interval v2", "mid v2"]
+
+
+def test_cells_without_a_value_and_long_ones():
+    panel = read("table", defaults={"noValue": "no run yet"})
+    long, text = "X" * 60, "word " * 20
+    table = draw(answer(panel, "a:text b:text n:number", (long, text, None), form="table")).table
+    assert [(cell.text, cell.whole) for cell in table.rows[0]] == [("X" * 27 + "…", long), (text, ""), ("-", "")]
+    assert draw(answer(panel, "a:text", form="table")).empty == "no run yet"
 
 
 def test_stacked_lines_and_points():
@@ -394,7 +449,7 @@ def test_names_from_outside_are_text_in_every_kind(kind):
     ("value", "unit", "decimals", "text"),
     [
         (12.345, "ms", None, "12.3 ms"), (0.2, "ms", None, "200 µs"), (2500, "ms", None, "2.5 s"), (90, "s", None, "90 s"),
-        (300, "s", None, "5 min"), (7200, "s", None, "2 h"), (300000, "s", None, "3.47 d"), (0, "ms", None, "0 ms"),
+        (300, "s", None, "5 min"), (7200, "s", None, "2 h"), (300000, "s", None, "3.47 d"), (0, "ms", None, "0 ms"), (0.0, "s", 1, "0.0 s"), (0, "m", None, "0 min"),
         (0.973, "percentunit", None, "97.3 %"), (0.973, "percentunit", 0, "97 %"), (1, "percentunit", 1, "100.0 %"),
         (12.5, "percent", None, "12.5 %"), (1536, "bytes", None, "1.5 KiB"), (1500, "decbytes", None, "1.5 kB"),
         (2**31, "bytes", None, "2 GiB"), (5, "gbytes", None, "5 GiB"), (1e6, "Bps", None, "1 MB/s"),

@@ -95,12 +95,14 @@ def test_every_panel_says_what_its_query_said(draw):
 
 
 def test_variables_can_be_chosen(draw):
-    _, text = draw(chosen={"kind": ["it's"], "one": ["a"], "several": ["3", "2"]})
-    assert "Kind: it's. one: a. several: 3, 2." in text
+    _, text = draw(chosen={"kind": ["k2"], "one": ["a"], "several": ["1", "2"]})
+    assert "Kind: k2. one: a. several: 1, 2." in text
     _, text = draw(
-        model("table", "SELECT '$kind' AS kind, '${one}' AS one, ARRAY[$several] AS more"), chosen={"kind": ["it's"]}
+        model("table", "SELECT '$kind' AS kind, '${one}' AS one, ARRAY[$several] AS more"), chosen={"kind": ["k3"]}
     )
-    assert 'it\'s b ["2", "1"]' in text
+    assert 'k3 b ["2", "1"]' in text
+    with pytest.raises(UserError, match="variable kind=it's: the dashboard knows no such kind; it can be k1, k2, k3"):
+        draw(chosen={"kind": ["it's"]})
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ def test_health_and_alerts_stand_on_top(db, draw):
     assert re.search(r"Critical None of the 30 events", text)
     assert "champion toy" in text
     assert "ML enabled, rollout 100 %" in text
-    assert "scored by ML in the last hour 30 events" in text
+    assert "for ML to score in the last hour 30 predictions" in text
 
 
 def test_alerts_are_told_in_the_order_of_their_severity(db, draw):
@@ -249,7 +251,7 @@ def test_alerts_are_told_in_the_order_of_their_severity(db, draw):
 def test_facts_of_a_report_that_knows_little():
     assert facts({}) == []
     assert facts({"ml_enabled": False}) == [
-        ("champion", "none"), ("ML", "disabled"), ("scored by ML in the last hour", "0 events"),
+        ("champion", "none"), ("ML", "disabled"), ("for ML to score in the last hour", "0 predictions"),
     ]  # fmt: skip
     told = dict(
         facts(
@@ -261,7 +263,7 @@ def test_facts_of_a_report_that_knows_little():
         )
     )  # fmt: skip
     assert told["challenger"] == "v2, canary 5 %"
-    assert told["scored by ML in the last hour"] == "1 event"
+    assert told["for ML to score in the last hour"] == "1 prediction"
     assert told["fell back to rules"] == "3.14 %"
     assert told["latency p95"] == "9.52 ms"
     assert told["last prediction"] == "2026-03-29 12:00:00 UTC"
@@ -307,6 +309,24 @@ def test_the_shipped_dashboard_shows_what_was_scored(db):
     assert {"Health", "Version in use", "Scoring latency", "Request rate", "Adoption by symbol"} <= with_data
 
 
+def test_names_that_look_like_macros_break_no_panel(db):
+    names = ["$__timeFilter(time)", "${symbol}", "it's", "[[symbol]]"]
+    add_bars(db)
+    go_live(db)
+    for name in names:
+        insert_event(db, symbol=name, pattern_type=name)
+    dashboard = read_dashboard(dashboard_file())
+    for chosen in (*([name] for name in names), names[:2], []):
+        both = {"symbol": chosen, "pattern_type": chosen} if chosen else {}
+        snapshot = take_snapshot(db, dashboard, time_range(None, datetime.now(UTC)), both)
+        assert {number: answer.error for number, answer in snapshot.answers.items() if answer.error} == {}
+        (adoption,) = (panel.number for panel in dashboard.panels() if panel.title == "Adoption by symbol")
+        rows = snapshot.answers[adoption].frames[0].rows
+        assert {row[0] for row in rows} == set(chosen or names)
+    with pytest.raises(UserError, match="symbol=NOPE: the dashboard knows no such symbol; it can be "):
+        take_snapshot(db, dashboard, time_range(None, datetime.now(UTC)), {"symbol": ["NOPE"]})
+
+
 def test_the_role_of_dashboards_sees_every_panel(db, db_url):
     add_bars(db)
     go_live(db)
@@ -343,9 +363,12 @@ def test_begins_of_the_time_range():
     for wrong in ("yesterday", "24", "1.5h", "", "-3h", "24H"):
         with pytest.raises(UserError, match="is not understood: give a length like 90m, 24h or 7d"):
             time_range(wrong, now)
-    for later in ("2026-03-29T12:00", "2030-01-01", "0h", "999999999d"):
+    for later in ("2026-03-29T12:00", "2030-01-01", "0h"):
         with pytest.raises(UserError, match="does not lie in the past"):
             time_range(later, now)
+    for earlier in ("999999999d", "100000w", "1999-12-31", "0001-01-01"):
+        with pytest.raises(UserError, match="begins before 2000-01-01: give a shorter length, or a later time"):
+            time_range(earlier, now)
 
 
 def test_the_usual_range_grows_with_what_there_is(db):
@@ -434,6 +457,8 @@ def test_the_verb_writes_the_page_and_says_where(db_url, run, tmp_path, monkeypa
         (("--since", "soon"), "--since soon is not understood"),
         (("--variable", "x"), "--variable x is not understood"),
         (("--variable", "x=1"), "The dashboard has no variable x"),
+        (("--variable", "symbol=NOPE"), "the dashboard knows no such symbol; there is none yet."),
+        (("--since", "100000w"), "--since 100000w begins before 2000-01-01"),
         (("--watch", "--output", "x.html"), "--watch serves the page and --output writes it: use one of them."),
         (
             ("--output", "none/x.html"),

@@ -65,18 +65,21 @@ def test_a_challenger_and_an_open_breaker_are_told(db, told):
 
 
 def test_few_attempts_are_not_judged(db, told):
-    assert "no live event was for ML to score" in told()
+    assert "no live prediction was for ML to make" in told()
     add_bars(db)
     insert_event(db)  # disabled
     go_live(db)
     insert_event(db)
     text = told()
-    assert "1 live event for ML to score: too few to judge" in text
+    assert "1 live prediction for ML to make: too few to judge" in text
     assert "predictions       2: 1 live by ML, 1 live by the rule alone, 0 backfilled" in text
     for _ in range(18):
         insert_event(db)
     insert_event(db, symbol="NONE")
-    assert "20 live events for ML to score, fallbacks 5.0% (bar_missing 1)" in told()
+    assert "20 live predictions for ML to make, fallbacks 5.0% (bar_missing 1)" in told()
+    assert (
+        "predictions       21: 19 live by ML, 1 live that fell back, 1 live by the rule alone, 0 backfilled" in told()
+    )
     lines = told().splitlines()
     assert all(line.startswith("  ") and line[2] != " " for line in lines[1:])
 
@@ -139,14 +142,16 @@ def test_rates_without_settings_have_no_colour():
 
 def test_the_last_hour_is_a_line_of_blocks():
     history = [{"predictions": count} for count in (0, 1, 7, None, 14)]
-    assert "events a minute   ▁▂▅▁█  22 in the hour, at most 14" in monitoring(metrics={"history": history})
-    assert "events a minute   _.=_#  22 in the hour" in monitoring(metrics={"history": history}, encoding="ascii")
+    assert "live by minute    ▁▂▅▁█  22 predictions in the hour, at most 14" in monitoring(metrics={"history": history})
+    assert "live by minute    _.=_#  22 predictions in the hour" in monitoring(
+        metrics={"history": history}, encoding="ascii"
+    )
     assert monitoring(metrics={"history": [{"predictions": 0}] * 60}) == ""
     many = [{"predictions": 1}] * 60
     for width in (40, 60, 80, 120, 200):
         text = monitoring(width=width, metrics={"history": many})
         assert max(len(line) for line in text.splitlines()) <= width
-        assert "60 in the hour" in " ".join(text.split())
+        assert "60 predictions in the hour" in " ".join(text.split())
 
 
 def test_alerts_and_verdicts_are_told():
@@ -202,8 +207,9 @@ def test_quiet_verdicts():
 @pytest.mark.parametrize(
     ("health", "found", "first"),
     [
-        ({}, {}, "train a model: python -m trainer fit, then compile, verify, deploy and promote"),
-        ({}, {"models": [{}]}, "promote a model: python -m trainer promote"),
+        ({}, {}, "load bars: python -m trainer load-bars FILE..."),
+        ({}, {"bars": 1}, "train a model: python -m trainer fit, then compile, verify, deploy and promote"),
+        ({}, {"bars": 1, "models": [{}]}, "promote a model: python -m trainer promote"),
         ({"champion": "v"}, {"bars": 1}, "let ML score new events: SELECT ml.enable('why');"),
         ({"champion": "v", "ml_enabled": True}, {"bars": 0}, "load bars: python -m trainer load-bars FILE..."),
         (
@@ -216,6 +222,23 @@ def test_quiet_verdicts():
 )
 def test_what_to_do_next(health, found, first):
     assert next_steps({"health": health, **found})[0] == first
+
+
+def test_the_most_urgent_comes_first():
+    health = {
+        "champion": "v", "ml_enabled": True, "attempted": 20, "error_rate": 0.5, "fallback_rate": 0.5,
+        "scheduler": {"seen": False}, "baseline_set_at": None, "last_prediction_at": ago(hours=1),
+    }  # fmt: skip
+    found = {"health": health, "settings": SETTINGS, "alerts": {"alerts": [{}]}, "bars": 1}
+    assert [step.partition(" ")[0] for step in next_steps(found)] == ["50.0%", "see", "run", "once", "see"]
+    first = next_steps(found)[0]
+    assert first.startswith("50.0% errors and 50.0% fallbacks: SELECT ml_health() -> 'problems' says why")
+    assert "ml.rollback('why')" in first
+    for quiet in ({"attempted": 19}, {"ml_enabled": False}, {"error_rate": 0.1, "fallback_rate": 0.2}):
+        assert next_steps(found | {"health": health | quiet, "settings": SETTINGS})[0].startswith(
+            "see what to do about"
+        )
+    assert next_steps(found | {"settings": None, "alerts": None})[0].startswith("run")
 
 
 def test_a_scheduler_and_a_baseline_are_advised_when_they_are_missing():

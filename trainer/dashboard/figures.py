@@ -23,6 +23,10 @@ from trainer.pages.plots import BLUE, GREEN, NEUTRAL, ORANGE, PALETTE, PINK, VIO
 
 NO_DATA = "No data in this time range."
 MOST_TABLE_ROWS = 100
+MOST_WORD, MOST_TEXT = 28, 300
+"""Characters of a cell without and with spaces."""
+FURTHEST_LINE = 4
+"""Lines of thresholds are drawn up to so many times the largest value."""
 GRID_UNIT = 32
 """Pixels of one unit of a panel's height."""
 
@@ -38,13 +42,17 @@ _FIELD = re.compile(r"\$\{__(?:field|series)\.(?:labels\.(\w+)|(name|displayName
 
 @dataclass(frozen=True)
 class Shown:
-    """A value in words: its name, its colour (a class of the page, or a hex colour), and its course over time."""
+    """A value in words: its name, its colour (a class of the page, or a hex colour), and its course over time.
+
+    A text that is too long for a cell is cut; ``whole`` is all of it, else empty.
+    """
 
     text: str
     name: str = ""
     level: str = ""
     colour: str = ""
     course: go.Figure | None = None
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,11 +151,11 @@ def series_of(panel: Panel, frames: Iterable[Frame], time_range: TimeRange) -> l
 
 
 def _series_name(column: str, labels: Mapping[str, Any], settings: FieldSettings, *, alone: bool) -> str:
-    values = ", ".join("none" if value in (None, "") else str(value) for value in labels.values())
-    plain = values if labels and alone else f"{_words(column)} {values}".rstrip()
+    values = ", ".join("none" if value is None else str(value) for value in labels.values() if value != "")
+    plain = values or "none" if labels and alone else f"{_words(column)} {values}".rstrip()
     if not settings.name:
         return plain
-    return _FIELD.sub(lambda found: str(labels.get(found[1], "")) if found[1] else plain, settings.name)
+    return _FIELD.sub(lambda found: str(labels.get(found[1], "")) if found[1] else plain, settings.name).strip()
 
 
 def _words(name: str) -> str:
@@ -200,11 +208,14 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
     scales = {side: _scale(group) for side, group in sides.items() if group}
     step = next((frame.step for frame in frames if frame.step), None)
     width = _bar_width(lines, step or time_range.interval(panel.points, max(panel.least_interval, 60)))
+    bucket = step or panel.least_interval
     for line, colour, is_right in zip(lines, colours, right, strict=True):
         custom, how = line.settings.custom, scales[is_right]
-        values = [None if value is None else value / how.divisor for value in line.numbers]
+        steps_after = custom.get("lineInterpolation") == "stepAfter" and custom.get("drawStyle") != "bars"
+        times, numbers = _held(line, bucket, time_range) if steps_after and bucket else (line.times, line.numbers)
+        values = [None if value is None else value / how.divisor for value in numbers]
         shared: dict[str, Any] = {
-            "x": [_stamp(time) for time in line.times],
+            "x": [_stamp(time) for time in times],
             "y": values,
             "name": escape(line.name),
             "hovertemplate": f"%{{y:{how.form}}}{escape(how.suffix)}",
@@ -212,7 +223,9 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
         }
         stacked = (custom.get("stacking") or {}).get("mode", "none") != "none"
         if custom.get("drawStyle") == "bars":
-            figure.add_bar(**shared, marker={"color": colour}, width=width)
+            # -1: before its time, 0: around it, 1: from it on.
+            offset = (int(custom.get("barAlignment") or 0) - 1) / 2 * width
+            figure.add_bar(**shared, marker={"color": colour}, width=width, offset=offset)
             if stacked:
                 figure.update_layout(barmode="stack")
             continue
@@ -239,12 +252,36 @@ def _timeseries(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) ->
             _value_axis(figure, group, scales[side], right=side)
     figure.update_xaxes(type="date", range=_padded(time_range), nticks=6, tickangle=0)
     figure.update_layout(hovermode="x unified")
-    return _finished(figure, panel, list(zip([line.name for line in lines], colours, strict=True)))
+    legend = [
+        (line.name, colour)
+        for line, colour in zip(lines, colours, strict=True)
+        if not (line.settings.custom.get("hideFrom") or {}).get("legend")
+        and any(value is not None for value in line.numbers)
+    ]
+    return _finished(figure, panel, legend)
+
+
+def _held(line: Series, bucket: float, time_range: TimeRange) -> tuple[list[datetime], list[float | None]]:
+    """Let each value hold to the end of its bucket (seconds), and nothing beyond it."""
+    times: list[datetime] = []
+    values: list[float | None] = []
+    for time, value, following in zip(line.times, line.numbers, [*line.times[1:], None], strict=True):
+        times.append(time)
+        values.append(value)
+        end = min(time + timedelta(seconds=bucket), max(time_range.end, time))
+        if following is None or following > end:
+            times += [end, end]
+            values += [value, None]
+    return times, values
 
 
 def _scale(lines: Sequence[Series]) -> Scale:
-    largest = max((abs(value) for line in lines for value in line.numbers if value is not None), default=0.0)
-    return scale(lines[0].settings.unit, largest)
+    settings = lines[0].settings
+    values = [value for line in lines for value in line.numbers if value is not None]
+    if (settings.custom.get("thresholdsStyle") or {}).get("mode", "off") != "off":
+        # Values and the lines that they are measured by have one unit.
+        values += [threshold.value for threshold in settings.thresholds if threshold.value is not None]
+    return scale(settings.unit, max(map(abs, values), default=0.0))
 
 
 def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right: bool) -> None:
@@ -268,7 +305,14 @@ def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right
     }
     if axis["type"] == "log":
         axis["range"] = [None if end is None or end <= 0 else math.log10(end) for end in axis["range"]]
-    if axis["range"] == [None, None]:
+    ends = axis["range"]
+    if axis["type"] == "linear" and None in ends:
+        del axis["range"]
+        # One end is fixed, and the values decide about the other one.
+        axis["autorangeoptions"] = {"include": [end for end in ends if end is not None]} | {
+            side: end for side, end in zip(("clipmin", "clipmax"), ends, strict=True) if end is not None
+        }
+    elif ends == [None, None]:
         del axis["range"]
     if right:
         axis |= {"overlaying": "y", "side": "right", "showgrid": False}
@@ -276,8 +320,10 @@ def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right
     mode = (custom.get("thresholdsStyle") or {}).get("mode", "off")
     if mode == "off" or right:
         return
+    largest = max(map(abs, numbers), default=0.0)
     for threshold in settings.thresholds:
-        if threshold.value is not None and mode != "area":
+        # A line far above all values would leave them no room.
+        if threshold.value is not None and mode != "area" and threshold.value <= FURTHEST_LINE * (largest or 1):
             figure.add_hline(
                 y=threshold.value / how.divisor,
                 line={
@@ -285,6 +331,8 @@ def _value_axis(figure: go.Figure, lines: Sequence[Series], how: Scale, *, right
                     "width": 1.2,
                     "dash": "dash" if "dash" in mode else "solid",
                 },
+                annotation={"text": escape(show(threshold.value, settings.unit)), "font": {"size": 10}},
+                annotation_position="top left",
             )
 
 
@@ -574,8 +622,9 @@ def _course(values: Sequence[Any], item: Shown, panel: Panel) -> go.Figure | Non
 def _table(panel: Panel, frames: Sequence[Frame], _time_range: TimeRange) -> Drawing | None:
     frame = frames[0]
     settings = [panel.settings(column.name, column.kind) for column in frame.columns]
+    words = panel.settings().no_value
     places = [i for i, item in enumerate(settings) if not _is_hidden(item)]
-    rows = [tuple(_cell(row[i], settings[i]) for i in places) for row in frame.rows[:MOST_TABLE_ROWS]]
+    rows = [tuple(_cell(row[i], settings[i], words) for i in places) for row in frame.rows[:MOST_TABLE_ROWS]]
     table = Table(
         titles=tuple(settings[i].name or _words(frame.columns[i].name) for i in places),
         numeric=tuple(frame.columns[i].kind == "number" for i in places),
@@ -585,8 +634,13 @@ def _table(panel: Panel, frames: Sequence[Frame], _time_range: TimeRange) -> Dra
     return Drawing(table=table, note=f"{left:,} more rows are not shown." if left else "")
 
 
-def _cell(value: Any, settings: FieldSettings) -> Shown:
+def _cell(value: Any, settings: FieldSettings, panel_words: str) -> Shown:
+    """Return a cell; what a panel says when it has no rows is not said in a cell of one."""
     shown = _shown(value, settings)
+    if value is None and shown.text == settings.no_value and settings.no_value == panel_words:
+        shown = replace(shown, text=NO_VALUE)
+    most = MOST_WORD if not re.search(r"\s", shown.text) else MOST_TEXT
+    shown = replace(shown, text=_cut(shown.text, most), whole=shown.text if len(shown.text) > most else "")
     cell = str((settings.custom.get("cellOptions") or {}).get("type", "auto"))
     mapped = settings.mapped(value)[1] is not None
     return shown if mapped or cell.startswith("color") else replace(shown, level="", colour="")

@@ -103,7 +103,9 @@ def facts(health: Mapping[str, Any]) -> list[tuple[str, str]]:
     enabled = "enabled" if health.get("ml_enabled") else "disabled"
     found.append(("ML", enabled if rollout is None else f"{enabled}, rollout {rollout:g} %"))
     attempted = health.get("attempted") or 0
-    found.append(("scored by ML in the last hour", f"{attempted:,} events" if attempted != 1 else "1 event"))
+    found.append(
+        ("for ML to score in the last hour", f"{attempted:,} predictions" if attempted != 1 else "1 prediction")
+    )
     for name, key in (("fell back to rules", "fallback_rate"), ("met an error", "error_rate")):
         if attempted and health.get(key) is not None:
             found.append((name, show(float(health[key]), "percentunit")))

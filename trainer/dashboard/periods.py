@@ -15,6 +15,7 @@ from trainer.selection import as_utc
 from trainer.sql import package_text
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _USUAL_HOURS = (1, 3, 6, 12)
 
 
@@ -30,7 +31,7 @@ def time_range(
     means the dashboard's usual range, or the last few hours if live scoring began in them, which the connection tells.
 
     Raises:
-        UserError: it is neither, or it is not in the past.
+        UserError: it is neither, or it is not in the past, or too far in it.
     """
     if since is None:
         return TimeRange(now - _usual_length(connection, now, usual), now)
@@ -38,7 +39,7 @@ def time_range(
         try:
             start = now - timedelta(**{_UNITS[found[2]]: int(found[1])})
         except OverflowError:
-            start = now
+            start = datetime.min.replace(tzinfo=UTC)
     else:
         try:
             start = as_utc(datetime.fromisoformat(since.strip())) or now
@@ -48,6 +49,8 @@ def time_range(
             ) from None
     if start >= now:
         raise UserError(f"--since {since} does not lie in the past: give a length of at least 1m, or an earlier time.")
+    if start < EARLIEST:
+        raise UserError(f"--since {since} begins before {EARLIEST:%Y-%m-%d}: give a shorter length, or a later time.")
     return TimeRange(start.astimezone(UTC), now)
 
 

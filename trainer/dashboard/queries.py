@@ -23,6 +23,9 @@ Kind = Literal["time", "number", "text"]
 MOST_ROWS = 20_000
 """Rows of one query that are drawn: the browser has to hold them."""
 
+MOST_NAMED = 10
+"""Values of a variable that a sentence lists."""
+
 _KINDS: dict[int, Kind] = {
     **dict.fromkeys((20, 21, 23, 26, 700, 701, 1700), "number"),
     **dict.fromkeys((1082, 1114, 1184), "time"),
@@ -184,6 +187,9 @@ def resolve_variables(
     """Return the value of each variable: what was chosen, else what the dashboard opens with.
 
     A variable that stands for all has the values that its query gives now, or its own text for all.
+
+    Raises:
+        UserError: what was chosen is not among the values that a variable's query gives.
     """
     found: dict[str, Variable] = {}
     for variable in dashboard.variables:
@@ -191,13 +197,33 @@ def resolve_variables(
         values = chosen.get(name) or variable.current
         first = values if isinstance(values, str) else next(iter(values), "")
         if first == "$__all" or (variable.include_all and not first):
-            options = () if variable.all_value else _options(connection, variable, time_range, found, seconds)
-            found[name] = Variable(list(options), is_all=True, all_value=variable.all_value)
+            options = {} if variable.all_value else _options(connection, variable, time_range, found, seconds)
+            found[name] = Variable(
+                list(options.values()) if options is not None else [""], is_all=True, all_value=variable.all_value
+            )
+        elif name in chosen and variable.kind == "query":
+            options = _options(connection, variable, time_range, found, seconds)
+            picked = [_value(text, variable, options) for text in values]
+            found[name] = Variable(picked if variable.multi else picked[0])
         elif isinstance(values, str) or not variable.multi:
             found[name] = Variable(first)
         else:
             found[name] = Variable(list(values))
     return found
+
+
+def _value(text: str, variable: DashboardVariable, options: Mapping[str, str] | None) -> str:
+    """Return the value of the option that is called so, or that is the value itself."""
+    if options is None or text in options:
+        return (options or {}).get(text, text)
+    if text in options.values():
+        return text
+    known = list(options)
+    more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
+    listed = f"it can be {', '.join(known[:MOST_NAMED])}{more}" if known else "there is none yet"
+    raise UserError(
+        f"--variable {variable.name}={text}: the dashboard knows no such {variable.label.lower()}; {listed}."
+    )
 
 
 def _options(
@@ -206,15 +232,18 @@ def _options(
     time_range: TimeRange,
     known: Mapping[str, Variable],
     seconds: float,
-) -> tuple[str, ...]:
+) -> dict[str, str] | None:
+    """Return the value of each option by its text; None when the query fails: the panels that need it say why."""
     if variable.kind != "query":
-        return variable.options
+        return {text: text for text in variable.options}
     try:
         query = expand(variable.query, time_range, known)
         columns, rows = fetch(connection, query.sql, seconds, MOST_ROWS)
     except (MacroError, psycopg.Error):
         if connection.closed:
             raise
-        return variable.options or ("",)  # the panels that need it say what is wrong
-    place = next((index for index, column in enumerate(columns) if column.name == "__value"), 0)
-    return tuple(str(row[place]) for row in rows if row[place] is not None)
+        return {text: text for text in variable.options} or None
+    names = [column.name for column in columns]
+    value = names.index("__value") if "__value" in names else 0
+    text = names.index("__text") if "__text" in names else value
+    return {str(row[text]): str(row[value]) for row in rows if row[value] is not None}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 _SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "dtdurations": 1.0}
+_UNIT_NAMES = {"m": "min", "dtdurations": "s"}
 _TIME_STEPS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 _BYTES = {
     "bytes": 1.0, "decbytes": 1.0, "kbytes": 1024.0, "deckbytes": 1e3, "mbytes": 1024.0**2, "decmbytes": 1e6,
@@ -31,6 +32,8 @@ class Scale(NamedTuple):
 
 def scale(unit: str, largest: float) -> Scale:
     """Return how to show values of a unit of which the largest (by size) is known."""
+    if unit in _SECONDS and not largest:
+        return Scale(1.0, f" {_UNIT_NAMES.get(unit, unit)}", _DIGITS)
     if unit in _SECONDS:
         divisor, name = _time_step(largest * _SECONDS[unit])
         return Scale(divisor / _SECONDS[unit], f" {name}", _DIGITS)
@@ -95,7 +98,7 @@ def _time_step(seconds: float) -> tuple[float, str]:
         # A few of the larger unit are easier read in the smaller one: 90 s, but 5 min.
         if seconds >= step * (2 if step > 1 else 1) and step:
             return step, name
-    return (1e-9, "ns") if seconds else (1e-3, "ms")
+    return 1e-9, "ns"
 
 
 def _byte_step(size: float, *, decimal: bool) -> tuple[float, str]:

@@ -8,7 +8,13 @@ SELECT jsonb_build_object(
     'predictions', (SELECT count(*) FROM public.ml_predictions),
     'predictions_by', (
         SELECT jsonb_build_object(
-            'live', count(*) FILTER (WHERE p.role IN ('champion', 'challenger') AND p.source IN ('insert', 'update')),
+            'live', count(*) FILTER (
+                WHERE p.role IN ('champion', 'challenger') AND p.source IN ('insert', 'update') AND p.fallback_reason IS NULL
+            ),
+            'fallback', count(*) FILTER (
+                WHERE p.role IN ('champion', 'challenger') AND p.source IN ('insert', 'update')
+                    AND p.fallback_reason IS NOT NULL
+            ),
             'rule', count(*) FILTER (WHERE p.role = 'rule' AND p.source IN ('insert', 'update')),
             'shadow', count(*) FILTER (WHERE p.role = 'shadow'),
             'backfill', count(*) FILTER (WHERE p.source = 'backfill'),

@@ -37,7 +37,15 @@ SELECT
             WHERE p.predicted_at >= pg_catalog.statement_timestamp() - interval '720 hours'
             ORDER BY p.predicted_at DESC OFFSET 300000 LIMIT 1
         ), '2000-01-01 00:00:00+00')
-    ) AS days_from
+    ) AS days_from,
+    (
+        SELECT greatest((count(*) FILTER (WHERE newest.source IN ('insert', 'update')) + 59999) / 60000, 1)
+        FROM (
+            SELECT p.source FROM public.ml_predictions AS p
+            WHERE p.predicted_at >= pg_catalog.statement_timestamp() - interval '720 hours'
+            ORDER BY p.predicted_at DESC LIMIT 300001
+        ) AS newest
+    ) AS day_step
 FROM (
     SELECT
         max(j.minutes_from) AS minutes_from,
@@ -56,3 +64,5 @@ COMMENT ON COLUMN ml.panel_bounds.log_minutes_from IS 'panel_minutes: minutes co
 COMMENT ON COLUMN ml.panel_bounds.log_hours_from IS 'panel_hours: hours counted from the log from this time on; NULL: all of it.';
 COMMENT ON COLUMN ml.panel_bounds.days_from IS
     'First day of panels that join events: 30 days, or what the newest 300,000 predictions reach back.';
+COMMENT ON COLUMN ml.panel_bounds.day_step IS
+    'Of how many events such panels look one up: 1 up to 60,000 live predictions in 30 days, so that none takes longer than a second.';

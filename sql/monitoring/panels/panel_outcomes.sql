@@ -10,7 +10,7 @@ SELECT
 FROM pg_catalog.generate_series(
     (SELECT b.days_from FROM ml.panel_bounds AS b), pg_catalog.statement_timestamp(), interval '24 hours'
 ) AS day (time)
-CROSS JOIN LATERAL ml.summarize_outcomes(day.time) AS outcome;
+CROSS JOIN LATERAL ml.summarize_outcomes(day.time, (SELECT b.day_step FROM ml.panel_bounds AS b)) AS outcome;
 COMMENT ON VIEW ml.panel_outcomes IS
     'Outcomes of the predictions that were acted on, a row per day, version, pattern type and tenth of confidence; 30 days.';
 COMMENT ON COLUMN ml.panel_outcomes.time IS 'Start of the day (UTC) of the predictions.';

@@ -19,7 +19,8 @@ GROUP BY time, model_version, pattern_type;
 COMMENT ON VIEW ml.v_ml_accuracy IS
     'How well confidence matched outcomes, day by day, by version and pattern type, over the last 30 days.';
 COMMENT ON COLUMN ml.v_ml_accuracy.time IS 'Start of the day (UTC) of the predictions: 30 days; v_ml_realised_estimated has a year.';
-COMMENT ON COLUMN ml.v_ml_accuracy.predictions IS 'Events that ML scored on INSERT or UPDATE, each once a day; beyond 2,000 a day estimated from one in n, as all counts here.';
+COMMENT ON COLUMN ml.v_ml_accuracy.predictions IS
+    'Events that ML scored on INSERT or UPDATE, each once a day. When all days together have more than 60,000 predictions, about: one event in n counts n times, as in all counts here.';
 COMMENT ON COLUMN ml.v_ml_accuracy.labelled IS
     'Those whose outcome is known; while some are pending, the known ones are the quick ones.';
 COMMENT ON COLUMN ml.v_ml_accuracy.wins IS 'Labelled ones that won.';

@@ -2,9 +2,9 @@
 -- Called by: view panel_outcomes. Calls: nothing. Reads: ml_predictions, pattern_events, ml_settings. Writes: nothing.
 
 -- confirmed: blended_confidence at or above the threshold of now. An event that was scored several times in the day counts
--- with the first time. Of a day with more than 2,000 predictions one event in n is looked up, by a hash of its id, and counts
--- n times: a panel must not cost more because there is more to see.
-CREATE OR REPLACE FUNCTION ml.summarize_outcomes(p_day timestamptz)
+-- with the first time. One event in p_step is looked up, by a hash of its id, and counts p_step times: a panel must not cost
+-- more because there is more to see.
+CREATE OR REPLACE FUNCTION ml.summarize_outcomes(p_day timestamptz, p_step bigint)
 RETURNS TABLE (
     model_version text,
     pattern_type text,
@@ -25,30 +25,19 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 ROWS 50
 AS $function$
-    WITH acted AS MATERIALIZED (
-        SELECT p.id, p.event_id, p.predicted_at, p.model_version, p.ml_confidence, p.blended_confidence
+    WITH scored AS (
+        SELECT DISTINCT ON (p.event_id) p.event_id, p.model_version, p.ml_confidence, p.blended_confidence
         FROM public.ml_predictions AS p
         WHERE p.predicted_at >= p_day AND p.predicted_at < p_day + interval '24 hours'
             AND p.source IN ('insert', 'update') AND p.role IN ('champion', 'challenger')
             AND p.fallback_reason IS NULL
             AND p.ml_confidence BETWEEN 0 AND 1 AND p.blended_confidence BETWEEN 0 AND 1
-    ),
-
-    sampled AS (
-        SELECT (count(*) + 1999) / 2000 AS step FROM acted
-    ),
-
-    scored AS (
-        SELECT DISTINCT ON (a.event_id) a.event_id, a.model_version, a.ml_confidence, a.blended_confidence, n.step
-        FROM acted AS a
-        CROSS JOIN sampled AS n
-        WHERE uuid_hash_extended(a.event_id, 0) % n.step = 0
-        ORDER BY a.event_id, a.predicted_at, a.id
+            AND uuid_hash_extended(p.event_id, 0) % p_step = 0
+        ORDER BY p.event_id, p.predicted_at, p.id
     ),
 
     judged AS (
         SELECT
-            s.step,
             s.model_version,
             e.pattern_type,
             -- The last of ten bins is closed on both sides.
@@ -64,18 +53,18 @@ AS $function$
         j.model_version,
         j.pattern_type,
         j.bin,
-        count(*) * j.step,
-        count(j.is_win) * j.step,
-        count(*) FILTER (WHERE j.is_win) * j.step,
-        coalesce(sum(j.ml_confidence) FILTER (WHERE j.is_win IS NOT NULL), 0) * j.step,
+        count(*) * p_step,
+        count(j.is_win) * p_step,
+        count(*) FILTER (WHERE j.is_win) * p_step,
+        coalesce(sum(j.ml_confidence) FILTER (WHERE j.is_win IS NOT NULL), 0) * p_step,
         -- A square below the smallest number is an error in Postgres.
-        coalesce(sum(greatest(abs(j.ml_confidence - j.is_win::integer), 1e-100) ^ 2), 0) * j.step,
-        count(*) FILTER (WHERE j.is_win AND j.is_confirmed) * j.step,
-        count(*) FILTER (WHERE NOT j.is_win AND j.is_confirmed) * j.step,
-        count(*) FILTER (WHERE j.is_win AND NOT j.is_confirmed) * j.step,
-        count(*) FILTER (WHERE NOT j.is_win AND NOT j.is_confirmed) * j.step
+        coalesce(sum(greatest(abs(j.ml_confidence - j.is_win::integer), 1e-100) ^ 2), 0) * p_step,
+        count(*) FILTER (WHERE j.is_win AND j.is_confirmed) * p_step,
+        count(*) FILTER (WHERE NOT j.is_win AND j.is_confirmed) * p_step,
+        count(*) FILTER (WHERE j.is_win AND NOT j.is_confirmed) * p_step,
+        count(*) FILTER (WHERE NOT j.is_win AND NOT j.is_confirmed) * p_step
     FROM judged AS j
-    GROUP BY j.model_version, j.pattern_type, j.bin, j.step
+    GROUP BY j.model_version, j.pattern_type, j.bin
 $function$;
 COMMENT ON FUNCTION ml.summarize_outcomes IS
     'Outcomes of the predictions of one day that were acted on, by version, pattern type and tenth of ML confidence.';

@@ -21,7 +21,7 @@ COMMENT ON VIEW ml.v_ml_fp_fn IS
     'Confirmed events that did not win and winners not confirmed, day by day, by version and pattern type, over 30 days.';
 COMMENT ON COLUMN ml.v_ml_fp_fn.time IS 'Start of the day (UTC) of the predictions: 30 days.';
 COMMENT ON COLUMN ml.v_ml_fp_fn.true_positives IS
-    'Events confirmed (blended confidence at or above the threshold of now) that won; beyond 2,000 events a day estimated from one in n, as all counts here.';
+    'Events confirmed (blended confidence at or above the threshold of now) that won. When all days together have more than 60,000 predictions, about: one event in n counts n times, as in all counts here.';
 COMMENT ON COLUMN ml.v_ml_fp_fn.false_positives IS 'Events confirmed that lost or timed out.';
 COMMENT ON COLUMN ml.v_ml_fp_fn.false_negatives IS 'Events not confirmed that won.';
 COMMENT ON COLUMN ml.v_ml_fp_fn.true_negatives IS 'Events not confirmed that lost or timed out.';

@@ -19,7 +19,7 @@ COMMENT ON COLUMN ml.v_ml_reliability.time IS 'Start of the day (UTC) of the pre
 COMMENT ON COLUMN ml.v_ml_reliability.bin IS 'Bin of the confidence: its first value belongs to it, its last one to the next.';
 COMMENT ON COLUMN ml.v_ml_reliability.bin_from IS 'First value of the bin (0 to 1).';
 COMMENT ON COLUMN ml.v_ml_reliability.labelled IS
-    'Events whose outcome is known; while some are pending, the known ones are the quick ones. Beyond 2,000 events a day estimated from one in n.';
+    'Events whose outcome is known; while some are pending, the known ones are the quick ones. When all days together have more than 60,000 predictions, about: one event in n counts n times.';
 COMMENT ON COLUMN ml.v_ml_reliability.wins IS 'Those that won; wins / labelled over any days is the observed share.';
 COMMENT ON COLUMN ml.v_ml_reliability.confidence_sum IS
     'Their ML confidences added up; confidence_sum / labelled over any days is the predicted share.';

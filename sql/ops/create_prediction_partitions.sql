@@ -25,9 +25,12 @@ BEGIN
     FOR v_week IN 0..p_weeks_ahead LOOP
         v_from := v_first + v_week * interval '168 hours';
         v_name := 'ml_predictions_' || to_char(v_from, 'IYYY"w"IW');
-        -- A week that retention has taken out of the log stays out: its rows are in ml_archive or in a file.
-        IF to_regclass(format('ml_archive.%I', v_name)) IS NULL
-            AND NOT EXISTS (SELECT FROM public.ml_archives AS a WHERE a.partition = v_name)
+        -- A week that retention has taken out of the log stays out: its rows are in ml_archive or in a file. One that is
+        -- not over yet is still written to.
+        IF (v_from + interval '168 hours' > clock_timestamp() OR (
+                to_regclass(format('ml_archive.%I', v_name)) IS NULL
+                AND NOT EXISTS (SELECT FROM public.ml_archives AS a WHERE a.partition = v_name)
+            ))
             AND NOT EXISTS (
                 SELECT FROM pg_inherits AS i
                 WHERE i.inhparent = 'public.ml_predictions'::regclass

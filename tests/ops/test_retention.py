@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from prediction_log import log, prediction
-from support import rows, value
+from support import add_bars, go_live, insert_event, rows, value
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
@@ -74,16 +74,43 @@ def test_a_second_run_does_nothing_more(aged):
 
 def test_a_week_that_is_not_rolled_up_stays(db):
     log(db, [prediction(NOW - 200 * DAY)])
+    db.execute(
+        "INSERT INTO ml_jobs (job, rolled_up_until, final_until, minutes_from) VALUES ('roll_up', %(t)s, %(t)s, %(t)s)",
+        {"t": NOW - 300 * DAY},
+    )
+    db.execute(
+        "CREATE OR REPLACE FUNCTION ml.roll_up(p_at timestamptz DEFAULT now(), p_limit integer DEFAULT 1) RETURNS jsonb LANGUAGE sql RETURN NULL::jsonb"
+    )
     report = retain(db)
     assert report["archived"] == [] and report["status"] == "incomplete"
     assert "not rolled up" in report["problems"][week_of(NOW - 200 * DAY)]
     assert value(db, "SELECT count(*) FROM ml_predictions") == 1
 
 
-def test_a_time_to_come_counts_as_now(aged):
-    retain(aged, NOW + 3650 * DAY)
-    assert value(aged, "SELECT max(predicted_at) FROM ml_predictions") == NOW
-    assert min(weeks(aged)) == week_of(NOW - 180 * DAY)
+def test_what_leaves_is_counted_first(db):
+    log(db, [prediction(NOW - 200 * DAY)])
+    assert retain(db)["archived"] == [week_of(NOW - 200 * DAY)]
+    assert value(db, "SELECT count(*) FROM ml_predictions") == 0
+    assert value(db, "SELECT sum(predictions) FROM ml_metrics_1h") == 1
+
+
+def test_a_time_ahead_is_taken_at_its_word_and_the_log_goes_on(db):
+    add_bars(db)
+    go_live(db)
+    first = insert_event(db)
+    later = NOW + 400 * DAY
+    assert retain(db, NOW + 100 * DAY)["archived"] == []
+    assert retain(db, later)["archived"] == [week_of(NOW)]
+    assert value(db, "SELECT count(*) FROM ml_predictions") == 0
+    assert value(db, f"SELECT event_id FROM ml_archive.{week_of(NOW)}") == first["id"]
+    # Nothing is there to leave a second time, and partitions to come are as they were.
+    assert retain(db, later)["archived"] == []
+    second = insert_event(db)
+    assert value(db, "SELECT event_id FROM ml_predictions") == second["id"]
+    assert value(db, "SELECT count(*) FROM ml_log_drops") == 0
+    # The archived part of the week is in the way of another one until it is exported.
+    assert "already exists" in retain(db, later)["problems"][week_of(NOW)]
+    assert value(db, "SELECT count(*) FROM ml_predictions") == 1
 
 
 @pytest.mark.parametrize("wrong", [None, "infinity"])

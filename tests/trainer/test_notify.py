@@ -452,7 +452,7 @@ def test_what_waits_after_a_failure_is_no_success(db, db_url, receiver):
     assert command(db_url, "--webhook", receiver.url).returncode == 0
 
 
-def test_operators_deliver(db, db_url, receiver):
+def test_operators_put_back_what_was_given_up(db, db_url, receiver):
     given_up(db, 1)
     add(db, rule="fallback_high", created_at=datetime.now(UTC) - timedelta(hours=25))
     add(db, "resolved", rule="fallback_high")
@@ -519,7 +519,8 @@ def test_an_operator_delivers(db, db_url, receiver):
         add(db, "resolved", rule="d")
         db.execute("UPDATE ml_notifications SET created_at = now() - interval '2 days' WHERE id = %s", (outdated,))
         done = command(url, "--webhook", receiver.url)
-        assert (done.returncode, done.stdout) == (1, "2 delivered, 1 to be tried again, 2 given up, 1 waiting\n")
+        assert done.returncode == 1
+        assert done.stdout.startswith("2 delivered, 1 to be tried again, 2 given up, 1 waiting (next attempt in ")
     finally:
         db.execute("DROP ROLE pc_test_operator")
 

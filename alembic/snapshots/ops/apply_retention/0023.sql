@@ -1,5 +1,6 @@
 -- Moves weeks of the log that are past their time to ml_archive, drops exported ones, deletes old minutes and hours.
--- Called by: ml.run_step, operators. Calls: ml.lock_job, ml.detach_week, ml.drop_week.
+-- Called by: ml.run_step, operators.
+-- Calls: ml.lock_job, ml.roll_up, ml.detach_week, ml.drop_week, ml.create_prediction_partitions.
 -- Reads: ml_settings, ml.archived_weeks, pg_catalog.
 -- Writes: partitions of ml_predictions, ml_archives, ml_metrics_1m, ml_metrics_1h, ml_drift, ml_performance,
 --         ml_alert_transitions, ml_notifications, ml_backfill_errors, ml_log_drops, ml_jobs.
@@ -8,7 +9,8 @@
 -- rolled up, and is dropped when trainer export has archived it, or at once when ml_settings.archive_required is false;
 -- ml_archives says what was dropped. At most eight weeks leave in one call, last of all, because that locks the log until
 -- the transaction ends: run it as a statement of its own. What could not be done is in the report, and is tried again by
--- the next call. A p_at to come counts as now. Drift, performance, alerts, notifications that are done with, and errors are kept a year.
+-- the next call. With a p_at far ahead even the week that is being written leaves, and a new partition takes its place.
+-- Drift, performance, alerts, notifications, mended and dropped events' errors are kept a year.
 
 CREATE OR REPLACE FUNCTION ml.apply_retention(p_at timestamptz DEFAULT now())
 RETURNS jsonb
@@ -24,14 +26,14 @@ DECLARE
     v_hour CONSTANT interval := interval '1 hour';
     v_origin CONSTANT timestamptz := timestamptz '2000-01-01 00:00:00+00';
     v_started timestamptz := clock_timestamp();
-    v_now timestamptz := least(p_at, clock_timestamp());
-    v_year_ago timestamptz := v_now - interval '1 year';
+    v_year_ago timestamptz := p_at - interval '1 year';
     v_settings public.ml_settings;
     v_state public.ml_jobs;
     v_until timestamptz;
     v_week record;
     v_problem text;
     v_rows bigint;
+    v_has_rows boolean;
     v_deleted jsonb := '{}'::jsonb;
     v_archived text[] := '{}'::text[];
     v_dropped text[] := '{}'::text[];
@@ -54,11 +56,16 @@ BEGIN
     IF NOT ml.lock_job('retention') THEN
         RETURN jsonb_build_object('status', 'skipped', 'reason', 'retention is being applied already');
     END IF;
+    SELECT min(p.predicted_at) INTO v_until FROM public.ml_predictions AS p;
+    IF v_until < p_at - v_settings.retention_predictions THEN
+        -- What leaves the log must have been counted.
+        PERFORM ml.roll_up(least(p_at, clock_timestamp()), 2000000);
+    END IF;
     SELECT * INTO v_state FROM public.ml_jobs AS j WHERE j.job = 'roll_up' FOR UPDATE;
 
     -- Minutes whose hours are stored; a reader who asks for older ones gets them from the log.
     v_until := least(
-        date_bin(v_hour, v_now - v_settings.retention_metrics_1m, v_origin),
+        date_bin(v_hour, p_at - v_settings.retention_metrics_1m, v_origin),
         date_bin(v_hour, v_state.rolled_up_until, v_origin)
     );
     IF v_state.minutes_from < v_until THEN
@@ -67,7 +74,7 @@ BEGIN
         v_deleted := v_deleted || jsonb_build_object('ml_metrics_1m', v_rows);
         UPDATE public.ml_jobs AS j SET minutes_from = v_until WHERE j.job = 'roll_up';
     END IF;
-    DELETE FROM public.ml_metrics_1h AS m WHERE m.bucket < v_now - v_settings.retention_metrics_1h;
+    DELETE FROM public.ml_metrics_1h AS m WHERE m.bucket < p_at - v_settings.retention_metrics_1h;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_deleted := v_deleted || jsonb_build_object('ml_metrics_1h', v_rows);
     DELETE FROM public.ml_drift AS d WHERE d.run_at < v_year_ago;
@@ -112,11 +119,15 @@ BEGIN
             JOIN pg_class AS c ON c.oid = i.inhrelid
             WHERE i.inhparent = 'public.ml_predictions'::regclass
         ) AS p
-        WHERE p.until <= v_now - v_settings.retention_predictions
+        WHERE p.until <= p_at - v_settings.retention_predictions
             AND p.partition ~ '^ml_predictions_[0-9]{4}w[0-9]{2}$'
         ORDER BY p.until
     LOOP
-        IF (v_state.rolled_up_until >= v_week.until) IS NOT TRUE THEN
+        IF v_week.until > v_started THEN
+            -- Partitions of the time to come wait for their rows.
+            EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', v_week.partition) INTO v_has_rows;
+            CONTINUE WHEN NOT v_has_rows;
+        ELSIF (v_state.rolled_up_until >= v_week.until) IS NOT TRUE THEN
             v_failed := v_failed || jsonb_build_object(
                 v_week.partition, 'its hours are not rolled up yet: call ml.tick() until nothing is left'::text);
             CONTINUE;
@@ -154,6 +165,10 @@ BEGIN
             v_dropped := v_dropped || v_week.partition;
         END IF;
     END LOOP;
+
+    IF v_archived <> '{}' AND p_at > v_started THEN
+        PERFORM ml.create_prediction_partitions(v_started);
+    END IF;
 
     v_report := jsonb_build_object(
         'status', CASE WHEN v_failed = '{}' THEN 'done' ELSE 'incomplete' END,

@@ -4,10 +4,11 @@
 -- Reads: ml_predictions, ml_models, ml_aliases, ml_features. Writes: ml_baselines, ml_baseline_features.
 
 -- Defaults: the champion, the last 30 days. Only live predictions (insert, update) with features that were acted on
--- count, those that ml.feature_drift compares; when a window that p_from names has fewer than 200 of them, backfilled
--- ones count too, and the row says so. Of more than 100,000 a fixed share, chosen by their ids; p_from chooses a
--- shorter window. The newest baseline of a version is in force; older ones stay. A feature whose unit in the catalogue
--- is a sign, a flag, days or hours is categorical, with up to 50 categories.
+-- count, those that ml.feature_drift compares; when the window has fewer than 200 of them, backfilled ones count too, and
+-- the row says so. Fewer than 200 in all are taken with a warning, but never in the place of a baseline with more. Of more
+-- than 100,000 a fixed share, chosen by their ids; p_from chooses a shorter window. The newest baseline of a version is in
+-- force; older ones stay. A feature whose unit in the catalogue is a sign, a flag, days or hours is categorical, with up
+-- to 50 categories.
 CREATE OR REPLACE FUNCTION public.ml_set_baseline(
     p_reason text DEFAULT NULL,
     p_from timestamptz DEFAULT NULL,
@@ -41,6 +42,7 @@ DECLARE
     v_features bigint;
     v_store_performance regprocedure := to_regprocedure('ml.store_baseline_performance(bigint)');
     v_performance jsonb;
+    v_warning text;
 BEGIN
     IF v_version IS NULL THEN
         RAISE EXCEPTION 'there is no champion to set a baseline for: promote a model with ml.promote(), or pass p_model_version'
@@ -62,18 +64,23 @@ BEGIN
         AND p.model_version = v_version AND p.source IN ('insert', 'update', 'backfill')
         AND p.role IN ('champion', 'challenger') AND p.features IS NOT NULL AND NOT p.cache_hit;
     v_found := v_live;
-    IF v_live < v_minimum AND p_from IS NOT NULL AND v_backfilled > 0 THEN
+    IF v_live < v_minimum AND v_backfilled > 0 THEN
         v_found := v_live + v_backfilled;
         v_sources := '{insert,update,backfill}'::text[];
     END IF;
-    IF v_found < v_minimum THEN
-        RAISE EXCEPTION '% has % predictions with features from % to %, and a baseline needs %: %',
-            v_version, v_found, v_from, v_to, v_minimum,
-            CASE WHEN p_from IS NULL AND v_live + v_backfilled >= v_minimum
-                THEN format('pass p_from to count the %s backfilled ones as well, or wait', v_backfilled)
-                ELSE 'wait until there are more, or pass an earlier p_from'
-            END
-            USING ERRCODE = 'object_not_in_prerequisite_state';
+    IF v_found = 0 THEN
+        RAISE EXCEPTION '% has no prediction with features from % to %: score events first, or pass an earlier p_from',
+            v_version, v_from, v_to USING ERRCODE = 'object_not_in_prerequisite_state';
+    ELSIF v_found < v_minimum THEN
+        v_warning := format(
+            '%s has %s predictions with features from %s to %s, and verdicts take %s: set it anew when there are more',
+            v_version, v_found, v_from, v_to, v_minimum);
+        IF EXISTS (
+            SELECT FROM public.ml_baselines AS b WHERE b.model_version = v_version AND b.predictions >= v_minimum
+        ) THEN
+            RAISE EXCEPTION '% has only % predictions with features from % to %, fewer than its baseline: wait until there are % or pass an earlier p_from',
+                v_version, v_found, v_from, v_to, v_minimum USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
     END IF;
     IF v_found > v_most THEN
         v_highest_key := (v_most / v_found::double precision * 4294967296)::bigint;
@@ -175,7 +182,7 @@ BEGIN
         INTO v_performance USING v_baseline_id;
     END IF;
 
-    RETURN jsonb_build_object(
+    RETURN CASE WHEN v_warning IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('warning', v_warning) END || jsonb_build_object(
         'status', 'success',
         'baseline_id', v_baseline_id,
         'model_version', v_version,

@@ -95,16 +95,28 @@ def test_only_what_was_acted_on_live_counts(log):
     assert set_baseline(log, end=MONDAY + DAY, start=MONDAY - 40 * DAY)["predictions"] == 440
 
 
-def test_too_few_predictions_are_refused_with_what_to_do(log):
+def test_few_predictions_are_taken_with_a_warning_and_replace_no_better_baseline(log):
+    with pytest.raises(psycopg.Error, match=r"m1 has no prediction with features .* score events first"):
+        set_baseline(log, end=MONDAY + DAY)
     add_predictions(log, "m1", columns(150), MONDAY, length=150)
-    with pytest.raises(psycopg.Error, match=r"m1 has 150 predictions .* needs 200: wait until there are more"):
-        set_baseline(log, end=MONDAY + DAY)
+    said = set_baseline(log, end=MONDAY + DAY)
+    assert (said["status"], said["predictions"], said["sources"]) == ("success", 150, ["insert", "update"])
+    assert "m1 has 150 predictions" in said["warning"] and "verdicts take 200" in said["warning"]
     add_predictions(log, "m1", columns(60), MONDAY, length=60, source="backfill")
-    with pytest.raises(psycopg.Error, match="pass p_from to count the 60 backfilled ones"):
-        set_baseline(log, end=MONDAY + DAY)
-    said = set_baseline(log, start=MONDAY, end=MONDAY + DAY)
+    said = set_baseline(log, end=MONDAY + DAY)
     assert (said["predictions"], said["sources"]) == (210, ["insert", "update", "backfill"])
-    assert value(log, "SELECT sources FROM ml_baselines") == ["insert", "update", "backfill"]
+    assert "warning" not in said
+    assert value(log, "SELECT sources FROM ml_baselines ORDER BY baseline_id DESC LIMIT 1") == [
+        "insert",
+        "update",
+        "backfill",
+    ]
+    add_predictions(log, "m1", columns(198), MONDAY + 3 * DAY, length=198)
+    with pytest.raises(
+        psycopg.Error, match=r"only 198 predictions .* fewer than its baseline: wait until there are 200"
+    ):
+        set_baseline(log, start=MONDAY + 3 * DAY, end=MONDAY + 4 * DAY)
+    assert value(log, "SELECT count(*) FROM ml_baselines") == 2
 
 
 def test_what_makes_no_sense_is_refused_in_one_sentence(log):

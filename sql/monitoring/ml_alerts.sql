@@ -3,7 +3,7 @@
 -- Reads: ml_alerts, ml_alert_rules. Writes: nothing.
 
 -- States that ml.evaluate_alerts wrote within ten minutes before p_at are given as they are; without them the last hour
--- is computed from the log.
+-- is computed from the log. What fires as of an evaluation for a time ahead is given beside that.
 CREATE OR REPLACE FUNCTION public.ml_alerts(p_at timestamptz DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE plpgsql
@@ -25,11 +25,20 @@ BEGIN
     SELECT max(a.last_evaluated_at) INTO v_last FROM public.ml_alerts AS a;
     v_is_computed := (v_last BETWEEN v_minute - interval '10 minutes' AND v_minute) IS NOT TRUE;
 
-    WITH current AS (
+    WITH computed AS MATERIALIZED (
         SELECT c.alert FROM ml.compute_alert_states(v_minute - interval '60 minutes', v_at, true) AS c
         WHERE v_is_computed AND c.from_state IS NULL
+    ),
+    current AS (
+        SELECT computed.alert FROM computed
         UNION ALL
-        SELECT a FROM public.ml_alerts AS a WHERE NOT v_is_computed
+        SELECT a FROM public.ml_alerts AS a
+        WHERE NOT v_is_computed OR (
+            p_at IS NULL AND a.last_evaluated_at > v_minute AND a.state = 'firing' AND NOT EXISTS (
+                SELECT FROM computed
+                WHERE (computed.alert).rule = a.rule AND (computed.alert).key = a.key AND (computed.alert).state = 'firing'
+            )
+        )
     ),
     described AS (
         SELECT

@@ -383,6 +383,21 @@ def test_what_only_a_time_to_come_shows_ends_for_want_of_data(db):
     )
 
 
+def test_what_fires_as_of_a_time_ahead_is_given_beside_what_fires_now(db):
+    add_bars(db)
+    go_live(db)
+    log(db, calls(8, latency_us=150_000))  # in 2030
+    evaluate(db, NOON)
+    evaluate(db, NOON + 8 * MINUTE)
+    db.execute("ALTER TABLE pattern_events DISABLE TRIGGER pattern_events_90_log_insert")
+    said = alerts(db)
+    assert {"inference_latency_high", "triggers_disabled"} <= {alert["rule"] for alert in said["alerts"]}
+    assert said["count"] == len(said["alerts"]) == len({(a["rule"], a["key"]) for a in said["alerts"]})
+    # Asked for a time of its own, it says nothing of another.
+    now = value(db, "SELECT now()")
+    assert "inference_latency_high" not in {alert["rule"] for alert in alerts(db, now)["alerts"]}
+
+
 @pytest.mark.parametrize("job", ["tick", "nightly"])
 def test_a_job_that_ran_for_a_time_to_come_is_missed_when_it_stops(db, job):
     now = datetime.now(UTC)

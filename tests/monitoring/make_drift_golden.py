@@ -129,8 +129,8 @@ def measure_quality(seed: int) -> list[float]:
 def main() -> None:
     """Compare in this environment if it has the tools, else make one and compare there."""
     try:
-        import evidently  # noqa: F401
-        import nannyml  # noqa: F401
+        import evidently  # noqa: F401  only asked whether it is there
+        import nannyml  # noqa: F401  only asked whether it is there
     except ImportError:
         folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="drift-golden-"))
         python = folder / "bin" / "python"

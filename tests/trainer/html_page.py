@@ -11,7 +11,7 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text, self.addresses, self.open, self.elements = "", [], [], []  # type: ignore[var-annotated]
+        self.text, self.addresses, self.open, self.elements = "", [], [], []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -36,7 +36,7 @@ def read(kind: str, **changes: Any) -> Panel:
 
 def answer(panel: Panel, columns: str, *rows: tuple[Any, ...], form: str = "time_series", **frame: Any) -> Answer:
     """Return an answer to a panel: ``columns`` are names with kinds, as in ``time:time label:text value:number``."""
-    parsed = tuple(Column(*text.split(":")) for text in columns.split())  # type: ignore[arg-type]
+    parsed = tuple(Column(*text.split(":")) for text in columns.split())
     return Answer(panel, HOUR, (Frame(Target("A", "", form), parsed, rows, **frame),))
 
 

@@ -511,7 +511,7 @@ def test_an_operator_delivers(db, db_url, receiver):
     """A login that is a member of ml_ops and nothing else."""
     db.execute("DROP ROLE IF EXISTS pc_test_operator; CREATE ROLE pc_test_operator LOGIN PASSWORD 'x' IN ROLE ml_ops")
     try:
-        url = psycopg.conninfo.make_conninfo(db_url, user="pc_test_operator", password="x")  # noqa: S106
+        url = psycopg.conninfo.make_conninfo(db_url, user="pc_test_operator", password="x")  # noqa: S106  a throw-away server
         receiver.answers = [202, 400, 500]
         for rule in ("a", "b", "c"):
             add(db, rule=rule)
